@@ -65,9 +65,9 @@ class RequestFailed(DragomanError):
 class CallFailed(DragomanError):
     """A request that this program sent to its own gateway (`Gateway.ask`, `Gateway.stream`) was answered with
     an error, or not at all. status: the HTTP status; 200 if the error came inside a stream, 503 if there was
-    no answer, 400 if a header cannot be sent. error: for an error answer, its body, decoded if it is JSON,
-    else as text; for an error inside a stream, the decoded event; for such a header, a text; None = there was
-    no answer.
+    no answer or only its beginning, 400 if the path or a header cannot be sent. error: for an error answer,
+    its body, decoded if it is JSON, else as text; for an error inside a stream, the decoded event; None =
+    there was no answer; in the other cases, a text.
     """
 
     def __init__(self, status: int, error: Any) -> None:

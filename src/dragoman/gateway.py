@@ -44,7 +44,8 @@ class Gateway(Core):
 
         body: the request, which is sent as JSON. path, headers: as a client of any protocol sends them; if
         the gateway requires client keys, `headers` must contain one. Raises CallFailed if the answer is an
-        error, if there is no answer, or if a header cannot be sent over HTTP.
+        error, if there is no answer or only its beginning, or if the path or a header cannot be sent over
+        HTTP.
         """
         from dragoman.server import inprocess
 
@@ -61,8 +62,9 @@ class Gateway(Core):
         Adds `stream: true` to a body without `stream`, unless `path` contains `:stream` (Gemini). An answer
         that is JSON instead of a stream is yielded as one event. Closing the generator cancels the request.
         The last event `[DONE]` of some protocols is not yielded. The generator raises CallFailed for an error
-        answer, if there is no answer, if a header cannot be sent over HTTP, and for an error event in the
-        stream. The event `response.failed` (OpenAI Responses) does not raise; it is yielded like any other.
+        answer, if there is no answer or only its beginning, if the path or a header
+        cannot be sent over HTTP, and for an error event in the stream. The event `response.failed` (OpenAI
+        Responses) does not raise; it is yielded like any other.
         """
         from dragoman.server import inprocess
 

@@ -256,6 +256,10 @@ LENGTH = b"content-length: 2\r\n"
         (b"GET /health HTTP/1.1\r\nupgrade: h2c\r\nconnection: upgrade\r\n", 400, "invalid_http"),
         (b"GET /health HTTP/2.0\r\nhost: localhost\r\n", 505, "unsupported_http_version"),
         (b"GET /health\r\n", 505, "unsupported_http_version"),
+        (b"GET http://localhost/health HTTP/1.1\r\nhost: a.example\r\n", 200, None),
+        (b"GET ftp://localhost/health HTTP/1.1\r\nhost: localhost\r\n", 400, "invalid_http"),
+        (b"GET http://a@localhost/health HTTP/1.1\r\nhost: localhost\r\n", 400, "invalid_http"),
+        (b"GET /health#/v1/models HTTP/1.1\r\nhost: localhost\r\n", 400, "invalid_http"),
         (POST + b"transfer-encoding: gzip, chunked\r\n", 501, "unsupported_transfer_encoding"),
         (POST + b"transfer-encoding: gzip\r\n" + CHUNKS, 501, "unsupported_transfer_encoding"),
         *(
@@ -293,6 +297,51 @@ async def test_a_head_that_others_may_read_in_another_way_is_refused(
     if code is not None:
         assert json.loads(rest)["error"]["code"] == code  # and no second answer follows
         assert b"\r\nconnection: close" in answer
+
+
+SAID = b'{"model": "up/gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}'
+SIZE = b"%x" % len(SAID)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"+" + SIZE + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        b"-" + SIZE + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        b"0x" + SIZE + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        b" " + SIZE + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        b"1" + SIZE.rjust(16, b"0") + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        SIZE + b"\n" + SAID + b"\r\n0\r\n\r\n",
+        SIZE + b";a\nb\r\n" + SAID + b"\r\n0\r\n\r\n",
+        SIZE + b";a=" + b"a" * 300_000 + b"\r\n" + SAID + b"\r\n0\r\n\r\n",
+        SIZE + b"\r\n" + SAID + b"XX0\r\n\r\n",
+        SIZE + b"\r\n" + SAID + b"\n0\r\n\r\n",
+        SIZE + b"\r\n" + SAID + b"\r\n0\n\n",
+        SIZE + b"\r\n" + SAID + b"\r\n0\r\na b: c\r\n\r\n",
+        SIZE + b"\r\n" + SAID + b"\r\n0\r\na: b\r\n c\r\n\r\n",
+        SIZE + b"\r\n" + SAID + b"\r\n0\r\ncontent-length: 5\r\n\r\n",
+    ],
+)
+async def test_chunks_that_others_may_read_in_another_way_reach_nobody(site: Site, body: bytes) -> None:
+    head = POST + CHUNKS + b"content-type: application/json\r\nconnection: close\r\n\r\n"
+    answer = await site.raw(head + body)
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert site.provider.seen == []
+    answer = await site.raw(head + SIZE + b";a=b\r\n" + SAID + b"\r\n0\r\na: b\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert len(site.provider.seen) == 1
+
+
+async def test_the_host_of_a_complete_url_is_the_one_that_is_checked(site: Site) -> None:
+    """RFC 9112, section 3.2.2: the header Host does not count then."""
+    for target, host, status in (
+        (b"http://a.example", b"localhost", 403),
+        (b"http://localhost", b"a.example", 200),
+        (b"", b"a.example", 403),
+    ):
+        head = b"GET " + target + b"/v1/models HTTP/1.1\r\nhost: " + host + b"\r\nconnection: close\r\n\r\n"
+        assert int((await site.raw(head)).split()[1]) == status, (target, host)
 
 
 async def test_half_a_request_leaves_the_server_alive(site: Site) -> None:

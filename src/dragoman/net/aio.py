@@ -10,6 +10,7 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
 
 from dragoman.net.client import Flow, Head, Patience, Sendable
 from dragoman.net.connector import Connector, is_head_too_large
@@ -24,9 +25,11 @@ from dragoman.net.failures import (
     Truncated,
     meaning_of,
 )
+from dragoman.net.outgoing import CLOSED, FRAMING, check_header, check_line, place_of
 from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
 
+_LEFT_OUT: Final = FRAMING - {"host"}
 _PIECE: Final = 131_072
 """The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while its
 buffer is full because the provider takes nothing.
@@ -137,18 +140,27 @@ class AiohttpClient:
 
         added: more headers for this request; `head` must have none of these names. connect: the most seconds
         for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
-        `Pieces` or `Flow` is sent. Raises Failure, and ValueError for a header with a control character
-        (`net.client.Client.request`).
+        `Pieces` or `Flow` is sent. Raises Failure (NotReached also after `close`), and ValueError for a
+        header with a character that is not allowed (`net.client.Client.request`).
         """
         limits = self._limits.get(connect)
         if limits is None:
             limits = self._limits[connect] = aiohttp.ClientTimeout(
                 total=None, connect=connect, ceil_threshold=inf
             )
-        headers = head.headers
-        if added:
-            headers = headers.copy()
-            headers.extend(added)
+        if self._session.closed:
+            raise NotReached(CLOSED)
+        url = (
+            head.url
+            if head.url.raw_user is None and head.url.raw_password is None
+            else head.url.with_user(None)
+        )
+        check_line(head.method, place_of(url).target)
+        headers = CIMultiDict[str]()
+        for name, value in (*head.headers.items(), *(added or {}).items()):
+            check_header(name, value)
+            if name.lower() not in _LEFT_OUT:
+                headers.add(name, value)
         upload: _Upload | _Stream | None = None
         if isinstance(body, Pieces):
             upload = _Upload(body, patience)
@@ -157,7 +169,7 @@ class AiohttpClient:
         try:
             response = await self._session.request(
                 head.method,
-                head.url,
+                url,
                 data=upload or body,
                 headers=headers,
                 allow_redirects=False,

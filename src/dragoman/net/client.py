@@ -138,14 +138,15 @@ class Client(Protocol):
         """Send a request, and return its answer when the head has come.
 
         added: more headers for this request; None = none. The caller makes sure that `head` has none of these
-        names. connect: the most seconds for opening a connection (look-up of the name, a proxy's tunnel and
-        TLS included), None = no limit. patience: gets `push` and `rest` while a body of the type `Pieces` or
-        `Flow` is sent; None = nothing is called.
+        names. Headers in `net.outgoing.FRAMING` (except host) are left out. connect: the most seconds for
+        opening a connection (look-up of the name, a proxy's tunnel and TLS included), None = no limit.
+        patience: gets `push` and `rest` while a body of the type `Pieces` or `Flow` is sent; None = nothing
+        is called.
 
         Raises a Failure, such as NotReached or ConnectTimeout if there is no connection, Disconnected if it
         ends before the answer's head is complete, Malformed if the head is invalid or too large. Raises
-        ValueError for a header with a control character (our own client also for a name with another
-        character that is not allowed). If the task is cancelled, the connection is closed.
+        ValueError for a method, a target or a header with a character that is not allowed
+        (`net.outgoing`). If the task is cancelled, the connection is closed.
         """
         ...
 

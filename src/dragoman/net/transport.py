@@ -319,7 +319,7 @@ class Transport:
         """Return a coroutine that sends a request to the provider and returns its answer when the head has
         come; the caller closes the answer. An answer with an error status is returned, too. The coroutine
         raises RequestFailed if no answer comes, if the answer is a redirect, or if no slot of the pool gets
-        free in time; and ValueError for a header with a control character (`net.client.Client.request`).
+        free in time; and ValueError for what cannot be sent (`net.client.Client.request`).
 
         head: with all headers that the provider needs. The client adds those that HTTP requires, and accept
         and accept-encoding if they are missing; aiohttp's client also adds user-agent. body: if it is sent in
@@ -371,8 +371,8 @@ class Transport:
         it is open. head: its URL is an http or https URL. timers: `connect` and `first_byte` limit the
         opening; the others are not used. largest: the most bytes of one message from the provider.
 
-        Raises Refused if the provider answers with an HTTP status other than 101, ValueError for a header
-        value with a control character, and RequestFailed for other failures. With a proxy, it always raises
+        Raises Refused if the provider answers with an HTTP status other than 101, ValueError for what
+        cannot be sent, and RequestFailed for other failures. With a proxy, it always raises
         RequestFailed (`realtime_over_proxy`).
         """
         from dragoman.net.websocket import connect  # few gateways have realtime sessions

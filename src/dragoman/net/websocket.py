@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
@@ -21,10 +20,10 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.uri import parse_uri
 from yarl import URL
 
-from dragoman.net.client import Origin
 from dragoman.net.connected import CONNECTED
-from dragoman.net.failures import Disconnected, Malformed, NotReached, Refused, Truncated
+from dragoman.net.failures import Disconnected, Malformed, Refused, Truncated
 from dragoman.net.h1.dial import Dialer
+from dragoman.net.outgoing import check_header, check_line, place_of
 from dragoman.wire.headers import HeaderMap
 
 log = logging.getLogger("dragoman.net.websocket")
@@ -32,8 +31,6 @@ log.addHandler(logging.NullHandler())
 
 Message: TypeAlias = str | bytes
 _SCHEMES: Final = {"http": "ws", "https": "wss"}
-_PORTS: Final = {"http": 80, "https": 443}
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _OWN: Final = frozenset({"accept", "accept-encoding", "connection", "content-length", "content-type", "host"})
 """Headers of HTTP requests that do not belong into a handshake, or that `websockets` writes."""
 _AHEAD: Final = 4
@@ -115,18 +112,16 @@ async def connect(
     limit. largest: the most bytes of one message from the provider. done: called once, when `Socket.close`
     has closed the WebSocket; it is not called if this function raises.
 
-    Raises Refused for an answer other than 101, Failure for other failures (also for a URL of another
-    scheme), and ValueError for a header value with a control character. If the task is cancelled, the
-    connection is closed.
+    Raises Refused for an answer other than 101, Failure for other failures (also for a URL of another scheme
+    or without a host), and ValueError for a target or a header with a character that is not allowed. If the
+    task is cancelled, the connection is closed.
     """
-    scheme, host = url.scheme, url.raw_host or ""
-    if scheme not in _SCHEMES:
-        raise NotReached("its URL is no http or https URL")
+    origin, target, host = place_of(url)
+    check_line("GET", target)
+    for name, value in headers.items():
+        check_header(name, value)
     sent = {name: value for name, value in headers.items() if name.lower() not in _OWN}
-    for name, value in sent.items():
-        if _CONTROL.search(value) is not None:
-            raise ValueError(f"the value of the header {name!r} holds a control character")
-    uri = parse_uri(str(url.with_scheme(_SCHEMES[scheme])))
+    uri = parse_uri(f"{_SCHEMES[origin.scheme]}://{host}{target}")
 
     def make() -> ClientConnection:
         return ClientConnection(
@@ -135,7 +130,7 @@ async def connect(
             max_queue=_AHEAD,
         )
 
-    connection = await dialer.dial(Origin(scheme, host, url.port or _PORTS[scheme]), seconds, make)
+    connection = await dialer.dial(origin, seconds, make)
     if (connected := CONNECTED.get(None)) is not None:
         connected()
     try:

@@ -20,7 +20,6 @@ from dragoman.providers.catalog import CATALOG
 from dragoman.server import azure
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.admin.exchanges import ExchangesApi
-from dragoman.server.admin.reload import ReloadApi
 from dragoman.server.admin.usage import UsageApi
 from dragoman.server.administration import instead, manages_keys
 from dragoman.server.chat import ChatApi
@@ -40,7 +39,6 @@ from dragoman.server.passthrough import PassThroughApi
 from dragoman.server.provider_paths import ProviderPathsApi
 from dragoman.server.realtime import RealtimeApi
 from dragoman.server.responses import ResponsesApi
-from dragoman.server.sessions import SessionsApi
 from dragoman.server.stored_chats import StoredChatsApi
 
 _ROOT: Final = r"/+(?:v1(?:alpha|beta1?)?|api)(?=/)"
@@ -87,7 +85,6 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         azure.AzureApi(chat, operations),
         ResponsesApi(gateway, chat),
         StoredChatsApi(gateway),
-        SessionsApi(gateway),
         messages,
         generate_content,
         OllamaApi(gateway, chat),
@@ -101,7 +98,6 @@ def _of_gateway(gateway: Core, admin: AdminApi) -> Iterator[Endpoint]:
         ProviderPathsApi(gateway),
         ModelsApi(gateway, (messages, generate_content), passing),
         admin,
-        ReloadApi(gateway),
         UsageApi(gateway),
         MetricsApi(gateway),
     ):

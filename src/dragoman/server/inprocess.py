@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 
@@ -29,7 +30,8 @@ _STREAMS: Final[Mapping[str, Callable[[], SSESplitter | NDJSONSplitter]]] = {
 }
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
-"""Matches a value that an HTTP header can have."""
+"""Matches a value that an HTTP header can have; also used for the path."""
+_BROKEN_OFF: Final = "The gateway has broken the answer off."
 _DONE: Final = b"[DONE]"
 """The last frame of a stream in some of OpenAI's protocols. It is not JSON, so the callers of `stream` do not
 get it.
@@ -40,9 +42,9 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
     """Send `body` as JSON by POST to `path`, and return the answer's body: decoded if its content type is
     application/json, else as bytes. path: with the query string, if any. headers: added to the request; a
     `host` and a `content-type` among them replace `localhost` and `application/json`, a `content-length` has
-    no effect. Raises CallFailed for an error answer (status 400 or above), if there is no answer (503), and
-    for headers that no HTTP request can have (400); TypeError or ValueError for a body that `json.dumps`
-    refuses; msgspec.DecodeError if the answer states JSON and is none.
+    no effect. Raises CallFailed for an error answer (status 400 or above), if there is no answer or only its
+    beginning (503), and for a path or headers that no HTTP request can have (400); TypeError or ValueError
+    for a body that `json.dumps` refuses; msgspec.DecodeError if the answer states JSON and is none.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -82,28 +84,42 @@ def _event(frame: bytes) -> Any:
 
 class _Request:
     """One POST request to the application, with a queue for the ASGI messages of its answer. The constructor
-    raises CallFailed (400) for headers that no HTTP request can have, and TypeError or ValueError for a body
-    that `json.dumps` refuses.
+    raises CallFailed (400) for a path or headers that no HTTP request can have, and TypeError or ValueError
+    for a body that `json.dumps` refuses.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:
         self._app = app
         self._body = json.dumps(body).encode()
-        self._path, _, self._query = path.partition("?")
         stated = {"host": "localhost", "content-type": _JSON, **headers}
         stated["content-length"] = str(len(self._body))
+        if _VALUE.fullmatch(path) is None:
+            raise CallFailed(400, f"The path {path!r} has characters that no HTTP request can have.")
         for name, value in stated.items():
             if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
                 raise CallFailed(400, f"The header {name!r} has characters that no HTTP header can have.")
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in stated.items()]
         self._link = Link(app.gateway.seams.monotonic())
         self._link.body = self._body
+        path, _, query = path.partition("?")
+        self._scope: AsgiScope = {
+            "type": "http",
+            "method": "POST",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": [(name.lower().encode(), value.encode()) for name, value in stated.items()],
+            "client": None,
+            "extensions": {EXTENSION: self._link},
+        }
         self._sent: asyncio.Queue[Message | None] = asyncio.Queue(1)
+        self._left = False
+        """Whether the caller does not read the answer any more."""
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """Send the request. Yield first the content type of the answer, without its parameters (b"" = none),
         then the pieces of the body. Raises CallFailed for an error answer (status 400 or more), and if there
-        is no answer (503). If this generator is closed before the answer has ended, the request is cancelled.
+        is no answer or it is not complete (503). If this generator is closed before the answer has ended, the
+        request is cancelled.
         """
         task = spawn(self._run(), "request in process")
         try:
@@ -118,29 +134,24 @@ class _Request:
             async for piece in rest:
                 yield piece
         finally:
+            self._left = True
             if not task.done():
                 self._link.drop()
                 await asyncio.wait([task])
 
     async def _rest(self) -> AsyncGenerator[bytes]:
+        more = True
         while (message := await self._sent.get()) is not None:
+            more = message.get("more_body", False)
             yield message.get("body", b"")
+        if more:
+            raise CallFailed(503, _BROKEN_OFF)
 
     async def _run(self) -> None:
-        scope: AsgiScope = {
-            "type": "http",
-            "method": "POST",
-            "path": self._path,
-            "raw_path": self._path.encode(),
-            "query_string": self._query.encode(),
-            "headers": self._headers,
-            "client": None,
-            "extensions": {EXTENSION: self._link},
-        }
         try:
-            await self._app(scope, self._receive, self._sent.put)
+            await self._app(self._scope, self._receive, self._sent.put)
         finally:
-            if not self._link.lost:
+            if not self._left:
                 await self._sent.put(None)
 
     async def _receive(self) -> Message:

@@ -35,6 +35,7 @@ from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Endpoint, Handler, HttpRequest, below
 from dragoman.server.faults import UPGRADE_NEEDED
 from dragoman.server.link import Receive, Send, SocketLink
+from dragoman.server.refused_socket import refuse_handshake
 from dragoman.wire.header import header_value
 
 log = logging.getLogger("dragoman.server")
@@ -114,7 +115,8 @@ class Handshake(NamedTuple):
     """A WebSocket handshake for a realtime session, after the client and its rights were checked.
     subprotocols: those that the client offers. chosen: the subprotocol to accept, None = none. search: the
     query of the URL. caller: returns the client with its present rights, or the fault if the client may not
-    go on. link: the connection.
+    go on. link: the connection. answers: whether the server can refuse a handshake with an HTTP response
+    (`refused_socket.answers_handshakes`).
     """
 
     endpoint: Endpoint
@@ -124,6 +126,7 @@ class Handshake(NamedTuple):
     chosen: str | None
     caller: Callable[[], Caller | ir.Fault]
     link: SocketLink
+    answers: bool
 
 
 def live_of(endpoint: Endpoint | None) -> Live | None:
@@ -299,7 +302,8 @@ class RealtimeClient:
             waiting.leave()
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Refuse the session with this HTTP answer. If the WebSocket was accepted before, `headers` and
+        """Refuse the session with this HTTP answer; if the server can send none, close the WebSocket
+        (`refuse_handshake`). If the WebSocket was accepted before, `headers` and
         `body` are not used: send the protocol's message about the exchange's fault (nothing if the protocol
         has no such message, or if the exchange has no fault), and close the WebSocket as `end` does.
         """
@@ -310,11 +314,8 @@ class RealtimeClient:
             await self.end(b"" if told is None else told.encode())
             return
         self._ended = True
-        stated = [(name.lower(), header_value(value.decode("latin-1"))) for name, value in headers]
-        plain = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        start = {"type": "websocket.http.response.start", "status": status, "headers": [*plain, *stated]}
-        await self._send(start)
-        await self._send({"type": "websocket.http.response.body", "body": body})
+        stated = [(name, header_value(value.decode("latin-1"))) for name, value in headers]
+        await refuse_handshake(self._send, status, stated, body, answers=self._handshake.answers)
 
     def expect_stream(self) -> None:
         """Do nothing: the server's WebSocket protocol sends pings."""

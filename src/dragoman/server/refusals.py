@@ -77,6 +77,11 @@ an empty Host header if the URL has no host (RFC 9112, section 3.2).
 """
 
 
+def is_host(value: bytes) -> bool:
+    """Whether this is a host with or without a port, as a Host header or a URL has it; b"" is one, too."""
+    return _HOST.fullmatch(value) is not None
+
+
 def of_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> ir.Fault | None:
     """Return the error for a head that is refused because of its version of HTTP, its Host header (RFC 9112,
     section 3.2) or its Transfer-Encoding header (section 6.1); None = these are valid.
@@ -92,7 +97,7 @@ def of_head(version: str, headers: Sequence[tuple[bytes, bytes]]) -> ir.Fault | 
     hosts = [value for name, value in looked_at if name == b"host"]
     if len(hosts) != 1 and (hosts or version == "1.1"):
         return HOSTS if hosts else NO_HOST
-    if hosts and _HOST.fullmatch(hosts[0].strip()) is None:
+    if hosts and not is_host(hosts[0].strip()):
         return BAD_HOST
     if len(looked_at) == len(hosts):
         return None

@@ -6,8 +6,9 @@ https://www.rfc-editor.org/rfc/rfc9110, https://www.rfc-editor.org/rfc/rfc9112
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -16,6 +17,8 @@ from dragoman import ir
 from dragoman.config.serving import Server
 from dragoman.server import refusals
 from dragoman.wire.headers import HeaderMap, members
+
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 
 class Receiver(Protocol):
@@ -59,6 +62,7 @@ class RequestParser:
     with `on_`.
 
     url, headers: of the latest request, as far as they have come in; the names of headers are in lower case.
+    When the head is complete, a target with scheme and host has become its path, and Host its host.
     in_head: whether the head of the latest request is incomplete. upgrades: whether this head is about to be
     parsed again without its Upgrade header (`ignore_upgrade`). max_head: the most bytes of a head.
     """
@@ -157,9 +161,11 @@ class RequestParser:
         return self.version != "1.0" and self._parser.should_keep_alive()
 
     def target(self) -> Target:
-        """Return the path and query that the latest request asks for. Raises Refused for an invalid URL, and
-        for a URL without a path.
+        """Return the path and query that the latest request asks for. Raises Refused for an invalid URL, for
+        a URL without a path, and for a URL of another scheme than http and https.
         """
+        if b"://" in self.url and not self.url.startswith(b"/"):
+            raise refusals.Refused(refusals.INVALID)
         try:
             url = httptools.parse_url(self.url)
             path = url.path.decode("ascii")
@@ -247,9 +253,28 @@ class RequestParser:
             size = len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
             if size > self.max_head:
                 raise refusals.Refused(self.too_large(between=False))
+        if not self.url.startswith(b"/"):
+            self._to_origin_form()
+        if b"#" in self.url:  # no request has it; proxies read it in different ways
+            raise refusals.Refused(refusals.INVALID)
         receiver.head_came()  # may raise; the state must still say that the head is incomplete then
         if not self.upgrades:
             self.in_head = False
+
+    def _to_origin_form(self) -> None:
+        """If the latest head has a complete URL as its target (`GET http://HOST/PATH`), replace the target by
+        the path and query, and the header Host by the URL's host, which counts more (RFC 9112, section
+        3.2.2). Raises Refused for a URL of another scheme than http and https, without a host, or with a
+        user.
+        """
+        if self.method == "CONNECT" or (found := _ABSOLUTE.fullmatch(self.url)) is None:
+            return
+        host, rest = found[1], found[2]
+        if not host or not refusals.is_host(host):
+            raise refusals.Refused(refusals.INVALID)
+        others = [header for header in self.headers if header[0] != b"host"]
+        self.headers = [(b"host", host), *others]
+        self.url = rest if rest.startswith(b"/") else b"/" + rest
 
     @property
     def on_chunk_header(self) -> Callable[[], None]:

@@ -34,6 +34,7 @@ from dragoman.server.identity import note_client
 from dragoman.server.link import EXTENSION, AsgiScope, Receive, Send, SocketLink, is_overdue
 from dragoman.server.origins import Origins
 from dragoman.server.realtime import Handshake, live_of, serve_session
+from dragoman.server.refused_socket import answers_handshakes, refuse_handshake
 from dragoman.server.socket_client import SocketClient, say_by
 from dragoman.server.socket_messages import SOCKET_FORMATS, SocketFormat, SocketRequest
 from dragoman.server.turns import turn_of
@@ -51,9 +52,9 @@ _AHEAD = 8
 """While this many messages of one WebSocket wait to be answered, no more are read."""
 _METHOD = "WS"
 """The log shows this in place of an HTTP method for a request on a WebSocket."""
-_GOING_AWAY, _POLICY, _RESTART = 1001, 1008, 1012
-"""Close codes (RFC 6455, section 7.4): after an hour, or if the stop of the server cancels the request; for a
-refused handshake; if the server stops and the running request is finished.
+_GOING_AWAY, _RESTART = 1001, 1012
+"""Close codes (RFC 6455, section 7.4): after an hour, or if the stop of the server cancels the request; if
+the server stops and the running request is finished.
 """
 
 
@@ -150,7 +151,14 @@ class Sockets:
         search = scope.get("query_string", b"").decode("latin-1")
         caller = partial(admitted.caller_now, gateway)
         handshake = Handshake(
-            admitted.endpoint, admitted.headers, search, offered, _chosen(offered), caller, link
+            admitted.endpoint,
+            admitted.headers,
+            search,
+            offered,
+            _chosen(offered),
+            caller,
+            link,
+            answers_handshakes(scope),
         )
         exchange = _exchange(gateway, admitted.endpoint.face.name, admitted.endpoint.template)
         note_client(exchange, admitted.peer, admitted.headers)
@@ -214,15 +222,10 @@ class Sockets:
         status, extra, body = DIALECTS[exchange.face].errors.encode(fault, exchange.request_id)
         exchange.fault, exchange.status = fault, fault.status or status
         try:
-            if "websocket.http.response" not in (scope.get("extensions") or ()):
-                await send({"type": "websocket.close", "code": _POLICY})
-                return
             named = [(name.encode(), header_value(value)) for name, value in extra.items()]
-            plain = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-            headers = [*plain, *named, *standing(fault, endpoint)]
-            start = {"type": "websocket.http.response.start", "status": exchange.status, "headers": headers}
-            await send(start)
-            await send({"type": "websocket.http.response.body", "body": body})
+            headers = [*named, *standing(fault, endpoint)]
+            answers = answers_handshakes(scope)
+            await refuse_handshake(send, exchange.status, headers, body, answers=answers)
         finally:
             exchange.close(self._gateway.seams.monotonic())
             self._gateway.observe(exchange)

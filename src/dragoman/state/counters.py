@@ -7,6 +7,7 @@ names how much they charge to which counter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import inf
@@ -28,6 +29,12 @@ SECONDS: Final[Mapping[Window, int]] = {
 _MONDAY: Final = 4 * 86_400
 """The first Monday after the beginning of 1970 (UTC), in Unix seconds."""
 _RESOURCES: Final = frozenset(get_args(Resource))
+_LENGTH: Final = re.compile(rf"([1-9][0-9]{{0,8}})?({'|'.join(get_args(Window))})?")
+"""Matches the length of a window in the name of a counter: the number of units, and the unit."""
+_START: Final = re.compile(r"[0-9]{1,11}")
+"""Matches the start of a window in the name of a counter: at most the year 5138, for which the end of a month
+can be computed, too.
+"""
 
 
 class Span(NamedTuple):
@@ -107,12 +114,11 @@ def read(counter: str) -> Counter | None:
     """
     head, _, start = counter.rpartition("|")
     parts = head.split("|", 4)
-    if len(parts) != 5 or not start.isdecimal() or parts[1] not in _RESOURCES:
+    if len(parts) != 5 or _START.fullmatch(start) is None or parts[1] not in _RESOURCES:
         return None
     name, resource, lasting, mark, value = parts
     name = name.replace("%7C", "|").replace("%25", "%")
-    window = lasting.lstrip("0123456789")
-    if window and window not in get_args(Window):
+    if (length := _LENGTH.fullmatch(lasting)) is None:
         return None
-    every = int(lasting[: len(lasting) - len(window)] or 1)
-    return Counter(name, resource, window or None, every, mark, value, int(start))  # type: ignore[arg-type]
+    every, window = int(length[1] or 1), length[2]
+    return Counter(name, resource, window, every, mark, value, int(start))  # type: ignore[arg-type]

@@ -20,7 +20,8 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     """Start this gateway, and serve it with the HTTP server of `dragoman serve` while the block runs. Yields
     `http://127.0.0.1:PORT`. At the end of the block the gateway is closed. around: gets the gateway's
     application, and returns the application to serve, which must have the same attributes and methods; None =
-    the gateway's application is served.
+    the gateway's application is served. Raises SystemExit, as uvicorn does, if the application cannot start;
+    its log says why.
     """
     app = App(gateway) if around is None else around(App(gateway))
     listener = listen("127.0.0.1", 0)
@@ -33,6 +34,7 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
+    server.servers = []  # uvicorn sets it only after the application has started
     try:
         await server.startup([listener])  # not its main loop, which notices the end one tick late
         await server.on_tick(0)  # sets the date header of all answers

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from dragoman.errors import CallFailed
 from dragoman.gateway import Gateway
+from dragoman.server import inprocess
 from tests.unit.turns.asking import Asker
 
 CHAT = {"model": "own/m", "messages": [{"role": "user", "content": "a"}]}
@@ -48,3 +52,37 @@ async def test_headers_that_no_server_would_take_are_refused(
     assert failed.value.status == 400
     with pytest.raises(CallFailed):
         await anext(gateway.stream(CHAT, headers=headers))
+
+
+@pytest.mark.parametrize("path", ["/a\ud800", "/a?b=\udfff", "/a\x00", "/a\r\nx: y"])
+async def test_paths_that_no_request_can_have_are_refused(gateway: Gateway, path: str) -> None:
+    async with asyncio.timeout(5):
+        with pytest.raises(CallFailed, match="characters that no HTTP request can have") as failed:
+            await gateway.ask(CHAT, path)
+        assert failed.value.status == 400
+        with pytest.raises(CallFailed):
+            await anext(gateway.stream(CHAT, path))
+
+
+async def test_the_path_is_decoded_as_a_server_does(gateway: Gateway) -> None:
+    answer = await gateway.ask(CHAT, "/v1/chat%2Fcompletions")
+    assert answer["choices"][0]["message"]["content"] == "one"
+
+
+async def _broken_in_the_head(scope: Any, receive: Any, send: Any) -> None:
+    raise RuntimeError("before any answer")
+
+
+async def _broken_in_the_body(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/wav")]})
+    await send({"type": "http.response.body", "body": b"RIFF", "more_body": True})
+
+
+@pytest.mark.parametrize("broken", [_broken_in_the_head, _broken_in_the_body])
+async def test_an_answer_that_is_not_complete_is_an_error(gateway: Gateway, broken: Any) -> None:
+    broken.gateway = gateway
+    async with asyncio.timeout(5):
+        with pytest.raises(CallFailed) as failed:
+            await inprocess.ask(broken, "/v1/audio/speech", {}, {})
+    assert failed.value.status == 503
+    assert (failed.value.error is None) == (broken is _broken_in_the_head)

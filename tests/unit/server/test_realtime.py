@@ -28,14 +28,28 @@ OPENAI, GEMINI = DIALECTS["openai_chat"], DIALECTS["gemini"]
 class Sides:
     """A client with what it gets, and with what it says next."""
 
-    def __init__(self, *events: Any, headers: Any = (), subprotocols: Any = (), chosen: Any = None) -> None:
+    def __init__(
+        self,
+        *events: Any,
+        headers: Any = (),
+        subprotocols: Any = (),
+        chosen: Any = None,
+        answers: bool = True,
+    ) -> None:
         self.sent: list[Any] = []
         self.events = list(events)
         self.link = SocketLink(0.0)
         self.exchange = Exchange("ex_1", "req_1", "openai_chat", "WS", "/v1/realtime", 0.0, 0.0)
         endpoint = Endpoint("/v1/realtime", OPENAI, {})
         handshake = Handshake(
-            endpoint, dict(headers), "", subprotocols, chosen, lambda: ir.Fault("permission", "no"), self.link
+            endpoint,
+            dict(headers),
+            "",
+            subprotocols,
+            chosen,
+            lambda: ir.Fault("permission", "no"),
+            self.link,
+            answers,
         )
         self.client = RealtimeClient(
             self.exchange, handshake, self.receive, self.send, Bounds(), error=error_event
@@ -123,6 +137,27 @@ async def test_a_refusal_is_an_http_answer_until_the_session_is_accepted() -> No
     assert (b"content-length", b"2") in sides.sent[0]["headers"]
     await sides.client.end()
     assert len(sides.sent) == 2
+
+
+async def test_a_server_that_answers_no_handshakes_closes_the_socket_instead() -> None:
+    sides = Sides(answers=False)
+    await sides.client.answer(404, [(b"X-Request-Id", b"req_1")], b"{}")
+    assert sides.sent == [{"type": "websocket.close", "code": 1008}]
+    await sides.client.end()
+    assert len(sides.sent) == 1
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_session_is_refused_as_its_server_can(answers: bool) -> None:
+    gateway = Gateway(upstreams={"own": Own()})
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if answers else {}
+    query = b"model=nobody/x"
+    socket = Socket(gateway.asgi(), path="/v1/realtime", query_string=query, extensions=extensions)
+    await socket.leave()
+    kinds = [message["type"] for message in socket.sent]
+    response = ["websocket.http.response.start", "websocket.http.response.body"]
+    assert kinds == (response if answers else ["websocket.close"])
+    await gateway.close()
 
 
 @pytest.mark.parametrize(

@@ -160,3 +160,52 @@ def test_an_ended_parser_forgets_its_head_and_its_connection() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        (b"http://up.example/a%20b?c=1", b"/a%20b?c=1", b"up.example"),
+        (b"HTTPS://up.example:8080/a", b"/a", b"up.example:8080"),
+        (b"http://[::1]:80/a", b"/a", b"[::1]:80"),
+        (b"http://up.example", b"/", b"up.example"),
+        (b"http://up.example?a=b", b"/?a=b", b"up.example"),
+    ],
+)
+@pytest.mark.parametrize("more", [b"", b"Connection: upgrade\r\nUpgrade: h2c\r\n"])
+def test_the_host_of_a_complete_url_counts_more_than_the_header(
+    target: bytes, path: bytes, host: bytes, more: bytes
+) -> None:
+    one = Connection()
+    assert one.feed(b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (target, more)) is None
+    assert one.parser.url == path
+    assert [value for name, value in one.parser.headers if name == b"host"] == [host]
+    old = Connection()
+    old.feed(b"GET %b HTTP/1.0\r\n\r\n" % target)
+    assert old.parser.headers == [(b"host", host)]
+
+
+def test_a_websocket_is_asked_for_by_its_path() -> None:
+    one = Connection()
+    one.feed(SOCKET.replace(b"GET / ", b"GET http://up.example/v1/responses "))
+    assert one.parser.written().startswith(b"GET /v1/responses HTTP/1.1\r\nhost: up.example\r\n")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        b"ftp://x/a",
+        b"http:///a",
+        b"http://user@x/a",
+        b"http://x:y/a",
+        b"/a#b",
+        b"http://x/a#b",
+        b"a://b",
+    ],
+)
+def test_a_target_that_is_none_is_refused(target: bytes) -> None:
+    one = Connection()
+    with pytest.raises(refusals.Refused) as refused:
+        one.feed(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % target)
+    assert refused.value.fault.code == "invalid_http"
+    assert not [line for line in one.lines if line != "began"]

@@ -57,7 +57,20 @@ def test_a_window_contains_its_moment_and_nothing_lies_between_two(
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a|b|c|d|e|f", "a|requests|1fortnight||k|0", "a|requests|1day||k|x"]
+    "text",
+    [
+        "",
+        "a",
+        "a|b|c|d|e|f",
+        "a|requests|1fortnight||k|0",
+        "a|requests|1day||k|x",
+        "a|tokens|0day||k|1",
+        "a|tokens|00||k|1",
+        "a|tokens|1month||k|999999999999999",
+        "a|tokens|1day||k|" + "1" * 5000,
+        "a|tokens|" + "1" * 5000 + "day||k|1",
+        "a|tokens|1day||k|²",
+    ],
 )
 def test_what_is_no_counter(text: str) -> None:
     assert read(text) is None
@@ -66,3 +79,14 @@ def test_what_is_no_counter(text: str) -> None:
 def test_all_windows_of_a_counter_have_one_name_without_the_window() -> None:
     assert windowless("each|requests|1minute||a|b|60") == windowless("each|requests|1minute||a|b|120")
     assert windowless("each|requests|1minute||a|60") != windowless("each|requests|1minute||b|60")
+
+
+@given(
+    st.integers(0, 10**10),
+    st.sampled_from(["second", "minute", "hour", "day", "week", "month", "lifetime", ""]),
+    st.integers(0, 10**8),
+)
+def test_every_counter_that_can_be_read_has_an_end(every: int, window: str, start: int) -> None:
+    counter = read(f"a|tokens|{every or ''}{window}||k|{start * 999}")
+    assert (counter is None) == (every >= 10**9)
+    assert counter is None or counter.ends >= 0

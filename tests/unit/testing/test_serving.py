@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from dragoman.config.load import load
 from dragoman.exchange import Exchange
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import SYSTEM
+from dragoman.server.app import App
 from dragoman.server.http import HttpProtocol
 from dragoman.testing.serving import serving
 
@@ -57,3 +59,18 @@ async def test_a_proxy_s_word_about_its_client_is_not_believed(tmp_path: Path) -
         writer.close()
         await writer.wait_closed()
     assert [(one.address, one.forwarded) for one in seen] == [("127.0.0.1", "203.0.113.9")]
+
+
+async def test_an_application_that_cannot_start_ends_with_the_servers_own_exception(tmp_path: Path) -> None:
+    class Broken(App):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            raise RuntimeError("it cannot start")
+
+    file = tmp_path / "dragoman.yaml"
+    file.write_text("providers: {simulate: {enabled: true}}\n")
+    gateway = Gateway(load(file, {}))
+    with pytest.raises(SystemExit):
+        async with serving(gateway, around=lambda _: Broken(gateway)):
+            pytest.fail("it was served")
+    await gateway.close()

@@ -272,7 +272,9 @@ def _joined(before: str, piece: str) -> str:
     """
     if not before:
         return piece
-    return base64.b64encode(base64.b64decode(before) + base64.b64decode(piece)).decode()
+    return base64.b64encode(
+        base64.b64decode(before, validate=True) + base64.b64decode(piece, validate=True)
+    ).decode()
 
 
 def _opening(delta: dict[str, Any]) -> ir.Block:

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from dragoman.dialects.chat.locate import has, nearest
+from dragoman.dialects.mistral.parts import sources
 from dragoman.dialects.request import WireRequest
 
 _MEMBERS: Final[dict[str, tuple[str, ...]]] = {
@@ -81,8 +82,7 @@ def place(request: WireRequest, where: str) -> str:
 
 def _said(body: dict[str, Any], message: str, position: int) -> str:
     """Return the JSON path from which the block at `position` of a message was decoded: a part of the content
-    or, after all parts, a call. After a `reference` chunk, which makes no block of its own, the position may
-    be too low. message: the message's path, such as `messages[0]`.
+    or, after all parts, a call. message: the message's path, such as `messages[0]`.
     """
     messages = body.get("messages")
     index = int(message.removeprefix("messages[").removesuffix("]"))
@@ -90,7 +90,9 @@ def _said(body: dict[str, Any], message: str, position: int) -> str:
     if not isinstance(wire, dict):
         return message
     content = wire.get("content")
-    parts = len(content) if isinstance(content, list) else int(content is not None)
-    if position < parts or not wire.get("tool_calls"):
+    parts = sources(content) if isinstance(content, list) else [0] if content is not None else []
+    if position < len(parts):
+        return f"{message}.content[{parts[position]}]"
+    if not wire.get("tool_calls"):
         return f"{message}.content[{position}]"
-    return f"{message}.tool_calls[{position - parts}]"
+    return f"{message}.tool_calls[{position - len(parts)}]"

@@ -49,12 +49,31 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
         if type(part) is not dict:
             raise WireError("expected an object", f"{where}[{index}]", "invalid_type")
         last = blocks[-1] if blocks else None
-        if part.get("type") == "reference" and isinstance(last, ir.Text) and "reference_ids" in part:
+        if _cites(part) and isinstance(last, ir.Text):
             cited = (*last.citations, decode_reference(part))
             blocks[-1] = msgspec.structs.replace(last, citations=cited)
         else:
             blocks.append(decode_part(part))
     return blocks
+
+
+def _cites(part: dict[str, Any]) -> bool:
+    """Whether the chunk becomes a citation of the text directly before it, if there is one."""
+    return part.get("type") == "reference" and "reference_ids" in part
+
+
+def sources(parts: Sequence[Any]) -> list[int]:
+    """Return for each block that `decode_parts` makes the position of its chunk in the list. A chunk that is
+    not an object counts as one that makes a block.
+    """
+    found: list[int] = []
+    last: ir.Block | None = None
+    for index, part in enumerate(parts):
+        if type(part) is dict and _cites(part) and isinstance(last, ir.Text):
+            continue
+        last = decode_part(part) if type(part) is dict else None
+        found.append(index)
+    return found
 
 
 def decode_part(part: dict[str, Any]) -> ir.Block:

@@ -1,7 +1,7 @@
 """Decodes and encodes tools and the tool choice.
 
-ToolChoice.form "required": the client wrote "required" instead of "any". A tool without the member `type` is
-a function.
+ToolChoice.form "required": the client wrote "required" instead of "any". A tool without the member `type`, or
+with null, is a function.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def decode_tools(tools: list[dict[str, Any]]) -> tuple[ir.Tool, ...]:
 
 
 def _tool(tool: dict[str, Any]) -> ir.Tool:
-    kind = tool.get("type", "function")
-    if kind != "function":
+    kind = tool.get("type")
+    if kind not in {None, "function"}:
         return ir.ProviderTool(NAME, _KINDS.get(kind, str(kind)), tool, extra=leftovers(tool, _KIND))
     function = tool["function"]
     get = function.get

@@ -126,7 +126,7 @@ def object_of(data: bytes) -> dict[str, Any] | str:
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # reported below, with the position
     body = decode_object(data)
     refuse_failure(body)

@@ -291,7 +291,7 @@ def _write_audio(block: ir.Media, draft: Draft, where: str) -> dict[str, Any]:
     word = AUDIO_FORMATS.get(mime) or mime.partition("/")[2]
     if not draft.own and (pcm := pcm_of(block.mime)) is not None:
         try:
-            data = base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
+            data = base64.b64encode(wav(base64.b64decode(data, validate=True), pcm)).decode()
         except binascii.Error:
             raise WireError("the audio is not base64", where, "invalid_value") from None
         word = "wav"

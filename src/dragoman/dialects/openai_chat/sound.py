@@ -161,7 +161,7 @@ def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: s
     if asked not in {None, "wav"}:
         draft.report.lose(where, f"{asked} cannot be encoded: the audio is wav", "quality")
     try:
-        return base64.b64encode(wav(base64.b64decode(data), pcm)).decode()
+        return base64.b64encode(wav(base64.b64decode(data, validate=True), pcm)).decode()
     except binascii.Error:
         draft.report.lose(where, "the audio is not base64 and is passed on unchanged", "quality")
         return data
@@ -321,8 +321,9 @@ class Joined:
         if plain:
             return text
         try:
-            data = self._bytes + base64.b64decode(text)
+            data = self._bytes + base64.b64decode(text, validate=True)
         except binascii.Error:
+            text, self._bytes = base64.b64encode(self._bytes).decode() + text, b""
             return text
         ready = len(data) - len(data) % _UNIT
         self._bytes = data[ready:]
@@ -335,6 +336,8 @@ class Joined:
         text, data = self._text, self._bytes
         self._text, self._bytes = "", b""
         try:
-            return base64.b64encode(data + base64.b64decode(text + "=" * (-len(text) % 4))).decode()
+            return base64.b64encode(
+                data + base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+            ).decode()
         except binascii.Error:
             return base64.b64encode(data).decode() + text

@@ -8,13 +8,11 @@ either. No request is sent twice here. The specification: RFC 9112, section 9.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Final
 
 import msgspec
-from yarl import URL
 
 from dragoman.errors import WireError
 from dragoman.net.client import Flow, Head, Origin, Patience, Sendable
@@ -23,6 +21,7 @@ from dragoman.net.connected import CONNECTED
 from dragoman.net.failures import Failure, NotDecoded, NotReached
 from dragoman.net.h1.connection import Connection, Surprised
 from dragoman.net.h1.dial import Dialer
+from dragoman.net.outgoing import CLOSED, FRAMING, check_header, check_line, place_of
 from dragoman.seams.deadlines import UNLIMITED
 from dragoman.wire.headers import HeaderMap
 from dragoman.wire.multipart import Pieces
@@ -31,44 +30,22 @@ _PIECE: Final = 131_072
 """The most bytes of a request body in parts (`Pieces`) that are written at once, and about the most bytes of
 a compressed answer that `take` returns at once.
 """
-_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "host"})
-"""Headers that `lines` leaves out, because this module itself writes those of them that a request needs. Only
-the value of `host` may come from the caller (`head`).
-"""
 _ALWAYS: Final = (("accept", "*/*"), ("accept-encoding", ", ".join(TAKEN)))
 """Headers that are added to the head of a request if it does not have them."""
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_TARGET: Final = re.compile(r"[!-~]+")
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Methods whose requests state no length if they have no body (RFC 9110, section 8.6)."""
-_CLOSED: Final = "the gateway is stopping"
-_DEFAULT: Final = {"http": 80, "https": 443}
-
-
-def _target(url: URL) -> tuple[Origin, str, str]:
-    """Return (origin, request target, value of the host header) for a URL. The request target is the path
-    with the query. Raises NotReached if the URL is not http or https.
-    """
-    host, port = url.raw_host or "", url.port or _DEFAULT.get(url.scheme)
-    if port is None or url.scheme not in _DEFAULT:
-        raise NotReached("its URL is no http or https URL")
-    name = f"[{host}]" if ":" in host else host
-    shown = name if port == _DEFAULT[url.scheme] else f"{name}:{port}"
-    return Origin(url.scheme, host, port), url.raw_path_qs, shown
 
 
 def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> bytes:
     """Return the head of a request as bytes: the request line, host and the other headers, without the empty
-    line at its end. Headers in `_FRAMING` (except host) are left out; the caller adds those that the request
+    line at its end. Headers in `FRAMING` (except host) are left out; the caller adds those that the request
     needs. The headers accept and accept-encoding are added if they are missing. target: the path with the
     query, percent-encoded. host: the value of the header host, if `headers` has no such header. headers: a
     mapping that ignores the case of names.
 
     Raises ValueError for a method, target, header name or value with a character that is not allowed there.
     """
-    if _TOKEN.fullmatch(method) is None or _TARGET.fullmatch(target) is None:
-        raise ValueError("the method or the target of a request holds a character that is not allowed")
+    check_line(method, target)
     for name, value in headers.items():
         if name.lower() == "host":
             host = value
@@ -79,20 +56,17 @@ def head(method: str, target: str, host: str, headers: Mapping[str, str]) -> byt
 
 def lines(headers: Iterable[tuple[str, str]]) -> bytes:
     """Return headers as the lines of a request's head, without the headers that this module writes itself
-    (`_FRAMING`). Raises ValueError for a name or a value with a character that is not allowed.
+    (`FRAMING`). Raises ValueError for a name or a value with a character that is not allowed.
     """
     text = ""
     for name, value in headers:
-        if name.lower() not in _FRAMING:
-            if _TOKEN.fullmatch(name) is None:
-                raise ValueError(f"{name!r} is not the name of a header")
+        if name.lower() not in FRAMING:
             text += _line(name, value)
     return text.encode()
 
 
 def _line(name: str, value: str) -> str:
-    if _CONTROL.search(value) is not None:  # a line break would make another header, or another request
-        raise ValueError(f"the value of the header {name!r} holds a control character")
+    check_header(name, value)
     return f"{name}: {value}\r\n"
 
 
@@ -140,7 +114,7 @@ class HTTPClient:
         header with a character that is not allowed (`net.client.Client.request`).
         """
         if self._closed:
-            raise NotReached(_CLOSED)
+            raise NotReached(CLOSED)
         origin, data = head.written or _written(head)
         if added:
             data += lines(added.items())
@@ -184,7 +158,7 @@ class HTTPClient:
         connection = await self._dialer.dial(origin, connect, self._made)
         if self._closed:
             connection.abort()
-            raise NotReached(_CLOSED)
+            raise NotReached(CLOSED)
         self._open.add(connection)
         return connection
 
@@ -272,10 +246,10 @@ class HTTPClient:
 
 def _written(head_: Head) -> tuple[Origin, bytes]:
     """Encode a head, store the result in it for all requests that share it, and return the result: (origin,
-    bytes). Raises NotReached if its URL is not http or https, and ValueError for a method, target or header
-    with a character that is not allowed there.
+    bytes). Raises the errors of `place_of`, and ValueError for a method, target or header with a character
+    that is not allowed there.
     """
-    origin, target, host = _target(head_.url)
+    origin, target, host = place_of(head_.url)
     head_.written = origin, head(head_.method, target, host, head_.headers)
     return head_.written
 

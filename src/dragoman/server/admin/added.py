@@ -20,7 +20,7 @@ from dragoman.observe.timestamps import utc
 from dragoman.providers.address import without_keys
 from dragoman.server.admin import tags
 from dragoman.server.admin.adding import Adding, Change, Do, Made
-from dragoman.server.admin.audit import Audit, Author
+from dragoman.server.admin.audit import Author
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted, page
 from dragoman.server.admin.price_jumps import refuse_jump_of_model
@@ -142,10 +142,9 @@ class Wish(NamedTuple):
 class AddedApi:
     """The operations on the entries that were added to one gateway's configuration."""
 
-    def __init__(self, gateway: Core, audit: Audit) -> None:
+    def __init__(self, gateway: Core) -> None:
         self.adding = Adding(gateway)
         self._gateway = gateway
-        self._audit = audit
 
     async def list_added(self, asked: Asked) -> Told:
         kept = await self.adding.entries()
@@ -197,7 +196,7 @@ class AddedApi:
         if kind == "models":
             known, now = self._gateway.loaded, self._gateway.seams.now()
             approve = partial(refuse_jump_of_model, asked.params["name"], known, now=now)
-        made = await self.change(Wish(do, kind, asked, author(asked), _tag, approve))
+        made = await self.change(Wish(do, kind, asked, author(asked.exchange), _tag, approve))
         if made.after is None:
             return Told(Removed(kind, asked.params["name"]))
         return Told(self.told(made.after), _tag(made.after.version))
@@ -227,7 +226,7 @@ class AddedApi:
 
         def note(made: Made) -> None:
             before, after = _noted(made.before), _noted(made.after)
-            self._audit.note(wish.author, wish.do, f"{wish.kind}/{name}", before=before, after=after)
+            wish.asked.notes.add(wish.do, f"{wish.kind}/{name}", before=before, after=after)
 
         return await self.adding.make(
             Change(wish.do, wish.kind, name, wish.asked.body, wish.author.who, require, note, wish.approve)

@@ -22,6 +22,8 @@ from dragoman.server.admin import (
     own_keys,
     prices,
     providers,
+    reload,
+    sessions,
 )
 from dragoman.server.admin.audit import Audit, Entry
 from dragoman.server.admin.openapi import document
@@ -107,21 +109,26 @@ class AdminApi:
         self._gateway = gateway
         self.audit = Audit(gateway.peers, gateway.seams, gateway.worker)
         self.orders = Orders(gateway)
-        self._added = added.AddedApi(gateway, self.audit)
+        self._added = added.AddedApi(gateway)
         self._registry = Registry(gateway)
 
     def endpoints(self) -> Iterator[Endpoint]:
-        yield from endpoints(self, _OWN)
-        yield from endpoints(configuration.ConfigurationApi(self._gateway), configuration.OPERATIONS)
-        api = providers.ProvidersApi(self._gateway, self.orders, self.audit, self._added)
-        yield from endpoints(api, providers.OPERATIONS)
-        yield from endpoints(self._added, added.OPERATIONS)
-        yield from endpoints(model_lists.ModelListsApi(self._gateway), model_lists.OPERATIONS)
-        yield from endpoints(limits.LimitsApi(self._gateway, self._added), limits.OPERATIONS)
-        yield from endpoints(prices.PricesApi(self._gateway, self._added), prices.OPERATIONS)
-        yield from endpoints(keys.KeysApi(self._registry, self.audit), keys.OPERATIONS)
-        yield from endpoints(own_keys.OwnKeysApi(self._registry, self.audit), own_keys.OPERATIONS)
-        yield from endpoints(holders.HoldersApi(self._registry, self.audit), holders.OPERATIONS)
+        gateway, registry = self._gateway, self._registry
+        for owner, operations in (
+            (self, _OWN),
+            (configuration.ConfigurationApi(gateway), configuration.OPERATIONS),
+            (providers.ProvidersApi(gateway, self.orders, self._added), providers.OPERATIONS),
+            (self._added, added.OPERATIONS),
+            (model_lists.ModelListsApi(gateway), model_lists.OPERATIONS),
+            (limits.LimitsApi(gateway, self._added), limits.OPERATIONS),
+            (prices.PricesApi(gateway, self._added), prices.OPERATIONS),
+            (keys.KeysApi(registry), keys.OPERATIONS),
+            (own_keys.OwnKeysApi(registry), own_keys.OPERATIONS),
+            (holders.HoldersApi(registry), holders.OPERATIONS),
+            (reload.ReloadApi(gateway), reload.OPERATIONS),
+            (sessions.SessionsApi(gateway), sessions.OPERATIONS),
+        ):
+            yield from endpoints(owner, operations, self.audit)
 
     async def index(self, asked: Asked) -> Told:
         tenant = asked.request.caller.tenant

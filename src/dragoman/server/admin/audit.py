@@ -1,6 +1,6 @@
-"""The audit: an entry for each change that an operator has made of providers and their keys, of added
-entries, and of client keys, tenants, teams and users. Reloads and removed sessions have none. All entries are
-written to the log, as warnings; the latest ones are also in memory.
+"""The audit: an entry for each change that an operator has made by a path below /admin. `operation.endpoints`
+makes sure that none is missing. All entries are written to the log, as warnings; the latest ones are also in
+memory.
 """
 
 from __future__ import annotations
@@ -56,6 +56,20 @@ class Author(msgspec.Struct, frozen=True):
     who: str
     address: str | None
     request_id: str
+
+
+class Notes:
+    """Makes the entries for the changes of one request. made: whether it has made one."""
+
+    def __init__(self, audit: Audit, author: Author) -> None:
+        self._audit = audit
+        self._author = author
+        self.made = False
+
+    def add(self, action: str, target: str, *, before: Any, after: Any) -> None:
+        """Make an entry for a change that was just made; see `Audit.note`."""
+        self.made = True
+        self._audit.note(self._author, action, target, before=before, after=after)
 
 
 class Audit:

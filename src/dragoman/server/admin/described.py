@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dragoman.server.admin import usage
+from dragoman.server.admin import reload, sessions, usage
 from dragoman.server.admin.operation import Operation
 
 OPERATIONS: Final = (
@@ -22,25 +22,11 @@ OPERATIONS: Final = (
         *("GET", "/admin/exchanges/{id}", "show_exchange", "What became of one request: its trace."),
         for_tenants=True,
     ),
-    Operation(
-        "POST",
-        "/admin/reload",
-        "reload",
-        "Load the configuration again, in all workers or in none.",
-        tagged=True,
-    ),
+    *reload.OPERATIONS,
     Operation(
         *("GET", "/admin/requests", "list_requests", "The requests that run in the worker that answers."),
         for_tenants=True,
     ),
-    Operation(
-        *("GET", "/admin/sessions", "list_sessions", "The sessions of all clients, the latest used first."),
-        for_tenants=True,
-    ),
-    Operation(
-        *("GET", "/admin/sessions/{id}", "show_session", "One session with its messages."),
-        for_tenants=True,
-    ),
-    Operation(*("DELETE", "/admin/sessions/{id}", "delete_session", "Forget one session."), for_tenants=True),
+    *sessions.OPERATIONS,
     *usage.OPERATIONS,
 )

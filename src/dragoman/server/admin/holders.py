@@ -9,7 +9,6 @@ import msgspec
 from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin import tags
-from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.keys import permitted
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted
@@ -108,9 +107,8 @@ OPERATIONS: Final = (*_operations("tenants"), *_operations("teams"), *_operation
 class HoldersApi:
     """The operations on one gateway's tenants, teams and users."""
 
-    def __init__(self, registry: Registry, audit: Audit) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._audit = audit
 
     async def list_tenants(self, asked: Asked) -> Told:
         return await self._list("tenants", asked)
@@ -171,7 +169,7 @@ class HoldersApi:
         return Told(self._told(kind, row), _tag(row))
 
     async def _put(self, kind: RowKind, asked: Asked) -> Told:
-        name, who = asked.params["name"], author(asked)
+        name, who = asked.params["name"], author(asked.exchange)
         now = self._registry.gateway.seams.now()
 
         def decide(before: Row | None) -> Written:
@@ -225,7 +223,7 @@ class HoldersApi:
             self._require(kind, name, before, asked)
             return Written(None)
 
-        changed = await self._registry.change(kind, name, author(asked).who, decide)
+        changed = await self._registry.change(kind, name, author(asked.exchange).who, decide)
         self._note(asked, kind, "delete", changed.before, None)
         if kind == "tenants":
             await self._drop_own_keys(asked, name)
@@ -246,12 +244,12 @@ class HoldersApi:
         workers read the keys again. A later tenant of the same name must not spend with them. Raises
         RequestFailed: 503 if the database fails, 409 if other changes come first all the time.
         """
-        store, who = self._registry.following.store, author(asked)
+        store, who = self._registry.following.store, author(asked.exchange)
         kept = [one for one in await reachable(store.own_keys()) if one.tenant == tenant]
         for one in kept:
             await reachable(store.drop_own(tenant, one.provider))
             place = f"tenants/{tenant}/provider-keys/{one.provider}"
-            self._audit.note(who, "delete", place, before=one.shown, after=None)
+            asked.notes.add("delete", place, before=one.shown, after=None)
         if kept:
             await self._registry.change("own_keys", "all", who.who, lambda _: Written(None))
 
@@ -290,8 +288,7 @@ class HoldersApi:
             raise RequestFailed(tags.NOTHING)
 
     def _note(self, asked: Asked, kind: RowKind, action: str, before: Row | None, after: Any) -> None:
-        self._audit.note(
-            author(asked),
+        asked.notes.add(
             action,
             f"{kind}/{asked.params['name']}",
             before=None if before is None else _noted(self._told(kind, before)),

@@ -16,7 +16,6 @@ from dragoman.config.scalars import Duration, Moment
 from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.server.admin import tags
-from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.pages import Wanted
 from dragoman.server.admin.registry import (
@@ -180,9 +179,8 @@ OPERATIONS: Final = (
 class KeysApi:
     """The operations on one gateway's client keys."""
 
-    def __init__(self, registry: Registry, audit: Audit) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._audit = audit
 
     async def list_keys(self, asked: Asked) -> Told:
         wanted: Wanted = asked.query
@@ -222,7 +220,7 @@ class KeysApi:
         key = None if stated.hash is not None else self._minted()
         digest = _digest(stated.hash) if key is None else minting.digest(key)
         shown = "…" if key is None else minting.shown(key)
-        who, now = author(asked), self._now()
+        who, now = author(asked.exchange), self._now()
         id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
         require_name(stated.name)
         earlier = await self._registry.earlier_tenants(stated.name)
@@ -248,7 +246,7 @@ class KeysApi:
 
         changed = await self._registry.change("keys", stated.name, who.who, decide)
         told = self._told(changed.after, {})
-        self._audit.note(who, "create", f"keys/{stated.name}", before=None, after=_noted(told))
+        asked.notes.add("create", f"keys/{stated.name}", before=None, after=_noted(told))
         return Told(_made(told, key), _tag(changed.after))
 
     async def update_key(self, asked: Asked) -> Told:
@@ -304,7 +302,7 @@ class KeysApi:
         that the client may not see; 409 for a key that only the configuration declares; 412 if the request
         has `If-Match` with neither the key's ETag nor `*`.
         """
-        name, who, caller = asked.params["name"], author(asked), asked.request.caller
+        name, who, caller = asked.params["name"], author(asked.exchange), asked.request.caller
 
         def decide(before: Row | None) -> Written:
             if before is None:
@@ -319,7 +317,7 @@ class KeysApi:
         changed = await self._registry.change("keys", name, who.who, decide)
         assert changed.before is not None
         before, after = self._told(changed.before, {}), self._told(changed.after, {})
-        self._audit.note(who, action, f"keys/{name}", before=_noted(before), after=_noted(after))
+        asked.notes.add(action, f"keys/{name}", before=_noted(before), after=_noted(after))
         return Told(after, _tag(changed.after))
 
     def _require(self, wish: KeyWish, now: float | None) -> None:

@@ -89,8 +89,13 @@ class ModelListsApi:
                 raise RequestFailed(ir.Fault("not_found", text, "provider_not_found", f"providers[{place}]"))
         if not discovering.active:
             raise RequestFailed(_INACTIVE)
+        known = {name: state.models for name, state in discovering.states.items()}
         await discovering.refresh(names, _PATIENCE)
-        return Told(self._told(names))
+        told = self._told(names)
+        after = {one.provider: one.models for one in told.data}
+        before = {name: known.get(name) for name in after}
+        asked.notes.add("refresh", "model-lists", before=before, after=after)
+        return Told(told)
 
     def _told(self, names: list[str] | None = None) -> ListsOfModels:
         discovering = self._gateway.discovering

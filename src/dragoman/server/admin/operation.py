@@ -4,16 +4,18 @@ The OpenAPI description is made from the rows, too (`server.admin.openapi`).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
+from dragoman.seams.tasks import spawn
 from dragoman.server.admin import problems, reading
-from dragoman.server.admin.audit import Author
+from dragoman.server.admin.audit import Audit, Author, Notes
 from dragoman.server.client import HttpClient
 from dragoman.server.endpoint import Bodies, Endpoint, Handler, HttpRequest
 from dragoman.wire.json import encode
@@ -24,7 +26,7 @@ Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 class Asked(msgspec.Struct, frozen=True):
     """One request for an operation. params: the values of the path's placeholders. body, query: decoded as
     the types that the operation's row states; None = the row states None, or it states Any and the client
-    sent null.
+    sent null. notes: makes the audit's entries for what the operation changes.
     """
 
     params: Mapping[str, str]
@@ -32,6 +34,7 @@ class Asked(msgspec.Struct, frozen=True):
     query: Any
     request: HttpRequest
     exchange: Exchange
+    notes: Notes
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -43,11 +46,10 @@ class Told(msgspec.Struct, frozen=True):
     etag: str | None = None
 
 
-def author(asked: Asked) -> Author:
+def author(exchange: Exchange) -> Author:
     """Return who has sent a request ("anyone" if nobody is known), with the address and the request's id, for
     the audit. The address is None if it is unknown, and for a user of this machine.
     """
-    exchange = asked.exchange
     who = exchange.client or "anyone"
     address = None if exchange.address == who else exchange.address  # a user of this machine has none
     return Author(who, address, exchange.request_id)
@@ -63,7 +65,8 @@ class Operation(msgspec.Struct, frozen=True):
     `about` describes it for readers. tagged: answers can have an ETag, and changes accept If-Match. slashes:
     True = the path has one placeholder, whose value may contain slashes; if it is True for one operation of a
     path, it holds for all operations of the path. for_tenants: True = a key that belongs to a tenant may call
-    the operation, too, which then shows and changes only what belongs to this tenant.
+    the operation, too, which then shows and changes only what belongs to this tenant. harmless: True = the
+    operation changes nothing although its method is not GET.
     """
 
     method: Method
@@ -77,16 +80,25 @@ class Operation(msgspec.Struct, frozen=True):
     tagged: bool = False
     slashes: bool = False
     for_tenants: bool = False
+    harmless: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether the operation changes anything, so that the audit needs an entry for each call."""
+        return self.method != "GET" and not self.harmless
 
 
-def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoint]:
+def endpoints(owner: object, operations: Iterable[Operation], audit: Audit) -> Iterator[Endpoint]:
     """Yield the endpoints of these operations, one for each path. owner: has a method of the type `Run` for
-    each operation, of the same name.
+    each operation, of the same name. audit: gets an entry for each successful call of an operation that
+    changes anything (`Operation.changes`): those that the method makes by `Asked.notes`, or, if it makes
+    none, one with the operation's name and the path. A change that has begun is finished, and so is its
+    entry, even if the client disconnects.
     """
     found: dict[str, dict[str, Handler]] = {}
     slashed: set[str] = set()
     for one in operations:
-        run = partial(_answer, one, getattr(owner, one.name))
+        run = partial(_answer, _Row(one, getattr(owner, one.name), audit))
         # Also a POST without a body is read as JSON: a page of another origin then has to ask before.
         takes: Bodies = "json" if one.method in {"POST", "PUT"} else ""
         handler = Handler(run, takes, one.for_tenants)
@@ -96,13 +108,22 @@ def endpoints(owner: object, operations: Iterable[Operation]) -> Iterator[Endpoi
         yield Endpoint(path, DEFAULT, methods, scope="admin", slashes=path in slashed)
 
 
-async def _answer(
-    operation: Operation, run: Run, request: HttpRequest, exchange: Exchange, client: HttpClient
-) -> None:
+class _Row(NamedTuple):
+    """An operation, the method that carries it out, and the audit of its changes."""
+
+    operation: Operation
+    run: Run
+    audit: Audit
+
+
+async def _answer(row: _Row, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+    operation = row.operation
     body = reading.body(request.body, operation.body)
     query = reading.query(request.query, operation.query)
+    notes = Notes(row.audit, author(exchange))
+    asked = Asked(request.params, body, query, request, exchange, notes)
     try:
-        told = await run(Asked(request.params, body, query, request, exchange))
+        told = await (_changed(row, asked) if operation.changes else row.run(asked))
     except problems.Unusable as failed:
         await problems.answer(failed, exchange, client)
         return
@@ -110,3 +131,23 @@ async def _answer(
     if told.etag is not None:
         headers.append((b"etag", told.etag.encode()))
     await client.answer(200, headers, encode(told.value))
+
+
+async def _changed(row: _Row, asked: Asked) -> Told:
+    """Run an operation that changes something to its end, also if this task is cancelled meanwhile, and make
+    an entry in the audit if the operation has made none. Raises what the operation raises.
+    """
+
+    async def changing() -> Told | Exception:
+        try:
+            told = await row.run(asked)
+        except Exception as error:  # noqa: BLE001 - raised below, unless nobody waits any more
+            return error
+        if not asked.notes.made:
+            asked.notes.add(row.operation.name, asked.exchange.path, before=None, after=None)
+        return told
+
+    outcome: Told | Exception = await asyncio.shield(spawn(changing(), "a change by an operator"))
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -15,7 +15,6 @@ from dragoman.errors import RequestFailed
 from dragoman.observe.timestamps import utc
 from dragoman.seams.extras import command
 from dragoman.seams.secret import Secret
-from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.registry import Registry, Written, refused, unknown
 from dragoman.server.admin.within_tenant import admits
@@ -103,9 +102,8 @@ OPERATIONS: Final = (
 class OwnKeysApi:
     """The operations on the provider keys that tenants have brought to one gateway."""
 
-    def __init__(self, registry: Registry, audit: Audit) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._audit = audit
 
     async def list_own_keys(self, asked: Asked) -> Told:
         rows = await reachable(self._registry.following.store.own_keys())
@@ -119,7 +117,7 @@ class OwnKeysApi:
         self._registry.require_known("tenants", tenant)
         if provider not in self._registry.config.providers.named:
             raise refused(f"there is no provider {provider[:64]!r} in the configuration", "provider")
-        secret, who = Secret(asked.body.key), author(asked)
+        secret, who = Secret(asked.body.key), author(asked.exchange)
         row = OwnKey(
             tenant, provider, b"", "", f"…{secret.tail}", who.who, self._registry.gateway.seams.now()
         )
@@ -131,10 +129,10 @@ class OwnKeysApi:
         _, own = self._own()
         before = await self._kept(tenant, provider)
         kept = await reachable(own.keep(row, secret))
-        await self._changed(who.who)
         told = _told(kept)
         place = f"tenants/{tenant}/provider-keys/{provider}"
-        self._audit.note(who, "keep", place, before=before, after=told.key)
+        asked.notes.add("keep", place, before=before, after=told.key)
+        await self._changed(who.who)
         return Told(told)
 
     async def delete_own_key(self, asked: Asked) -> Told:
@@ -145,15 +143,15 @@ class OwnKeysApi:
             text = f"The tenant {tenant[:128]!r} has no key for {provider[:64]!r}."
             raise RequestFailed(ir.Fault("not_found", text, "provider_key_not_found", "provider"))
         place = f"tenants/{tenant}/provider-keys/{provider}"
-        await self._changed(author(asked).who)
-        self._audit.note(author(asked), "delete", place, before=before, after=None)
+        asked.notes.add("delete", place, before=before, after=None)
+        await self._changed(author(asked.exchange).who)
         return Told(RemovedOwnKey(tenant, provider))
 
     async def reencrypt_own_keys(self, asked: Asked) -> Told:
         cipher, own = self._own()
         changed, failed = await reachable(own.reencrypt())
-        await self._changed(author(asked).who)
-        self._audit.note(author(asked), "reencrypt", "provider-keys", before=None, after=changed)
+        asked.notes.add("reencrypt", "provider-keys", before=None, after=changed)
+        await self._changed(author(asked.exchange).who)
         return Told(Reencrypted(changed, failed, cipher.current))
 
     async def _kept(self, tenant: str, provider: str) -> str | None:

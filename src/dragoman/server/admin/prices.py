@@ -124,7 +124,7 @@ class PricesApi:
     async def _changed(self, do: Do, asked: Asked) -> Told:
         name = asked.params["name"]
         approve = partial(refuse_jump_of_entry, name, self._gateway.loaded, now=self._gateway.seams.now())
-        made = await self._added.change(Wish(do, "prices", asked, author(asked), _tag, approve))
+        made = await self._added.change(Wish(do, "prices", asked, author(asked.exchange), _tag, approve))
         if made.after is None:
             return Told(Removed("prices", name))
         return Told(self._added.told(made.after), _tag(made.after.version))

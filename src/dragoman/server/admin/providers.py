@@ -15,7 +15,6 @@ from dragoman.routing.pool import Key
 from dragoman.server.admin import tags
 from dragoman.server.admin.added import AddedApi, Removed, Wish, changes
 from dragoman.server.admin.adding import Do
-from dragoman.server.admin.audit import Audit
 from dragoman.server.admin.operation import Asked, Operation, Told, author
 from dragoman.server.admin.orders import Deed, Order, Orders
 from dragoman.server.admin.pages import Wanted, page
@@ -103,6 +102,7 @@ OPERATIONS: Final = (
         "Ask a provider with each key, by the cheapest request that proves the key: at most one token.",
         ProviderTest,
         body=ToTest,
+        harmless=True,
     ),
     Operation(
         "POST",
@@ -127,11 +127,10 @@ OPERATIONS: Final = (
 class ProvidersApi:
     """The operations on the providers of one gateway."""
 
-    def __init__(self, gateway: Core, orders: Orders, audit: Audit, added: AddedApi) -> None:
+    def __init__(self, gateway: Core, orders: Orders, added: AddedApi) -> None:
         self._gateway = gateway
         self._added = added
         self._orders = orders
-        self._audit = audit
 
     async def list_providers(self, asked: Asked) -> Told:
         looks = await self._orders.looks()
@@ -202,7 +201,7 @@ class ProvidersApi:
             rest = {} if state is None else changeable(state)
             return tags.etag({**rest, "added": version})
 
-        made = await self._added.change(Wish(do, "providers", asked, author(asked), tag))
+        made = await self._added.change(Wish(do, "providers", asked, author(asked.exchange), tag))
         if made.after is None:
             return Told(Removed("providers", name))
         return Told(self._added.told(made.after), tags.etag(changeable(await self._whole(name))))
@@ -223,9 +222,7 @@ class ProvidersApi:
         self._orders.give(Order(do, name, key))
         after = await self._whole(name)
         target = f"providers/{name}" if key is None else f"providers/{name}/keys/{key}"
-        self._audit.note(
-            author(asked), do, target, before=_changed(before, do, key), after=_changed(after, do, key)
-        )
+        asked.notes.add(do, target, before=_changed(before, do, key), after=_changed(after, do, key))
         return Told(after, tags.etag(changeable(after)))
 
     async def _told(self, name: str) -> Told:

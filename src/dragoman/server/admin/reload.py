@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from dragoman import ir
 from dragoman.assembly.core import Core
 from dragoman.assembly.reload import Outcome
-from dragoman.dialects.table import DEFAULT
 from dragoman.errors import RequestFailed
-from dragoman.exchange import Exchange
 from dragoman.server.admin import problems
+from dragoman.server.admin.operation import Asked, Operation, Told
 from dragoman.server.admin.problems import unusable
-from dragoman.server.client import HttpClient
-from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
-from dragoman.wire.json import encode
+
+OPERATIONS: Final = (
+    Operation(
+        "POST",
+        "/admin/reload",
+        "reload",
+        "Load the configuration again, in all workers or in none.",
+        tagged=True,
+    ),
+)
 
 
 class ReloadApi:
-    """The endpoint that reloads the configuration of one gateway."""
+    """The operation that reloads the configuration of one gateway."""
 
     def __init__(self, gateway: Core) -> None:
         self._gateway = gateway
 
-    def endpoints(self) -> Iterator[Endpoint]:
-        # A body is not needed, but read as JSON: a page of another origin then has to ask before.
-        yield Endpoint("/admin/reload", DEFAULT, {"POST": Handler(self._reload, "json")}, scope="admin")
-
-    async def _reload(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Reload the configuration, and send what has changed, with the new ETag. If it is not used, for
-        example because the new configuration is wrong or the workers' parent does not answer, send 400 with
-        all problems. Raises RequestFailed (412) if the request has `If-Match` with neither the ETag of the
-        configuration in force nor `*`.
+    async def reload(self, asked: Asked) -> Told:
+        """Reload the configuration, and return what has changed, with the new ETag. The audit gets the hashes
+        of the configuration before and after, and the names of the settings that have changed. Raises
+        Unusable (400) with all problems if the configuration is not used, for example because it is wrong or
+        the workers' parent does not answer; RequestFailed (412) if the request has `If-Match` with neither
+        the ETag of the configuration in force nor `*`.
         """
-        wanted = request.headers.get("if-match")
-        if wanted is not None and not _matches(wanted, self._gateway.reloads.hash):
+        wanted, before = asked.request.headers.get("if-match"), self._gateway.reloads.hash
+        if wanted is not None and not _matches(wanted, before):
             raise RequestFailed(_CHANGED)
         outcome = await self._gateway.reload()
         if outcome.failed:
-            place = outcome.problems[0].path or None
-            failed = unusable(outcome.problems, place)
-            await problems.answer(failed, exchange, client)
-            return
-        etag = (b"etag", f'"{outcome.hash}"'.encode())
-        await client.answer(200, [(b"cache-control", b"no-store"), etag], encode(_told(outcome)))
+            raise unusable(outcome.problems, outcome.problems[0].path or None)
+        changed = [one.setting for one in outcome.changed]
+        after = {"hash": outcome.hash, "changed": changed, "restart": list(outcome.restart)}
+        asked.notes.add("reload", "config", before={"hash": before}, after=after)
+        return Told(_told(outcome), f'"{outcome.hash}"')
 
 
 def _matches(wanted: str, mark: str) -> bool:

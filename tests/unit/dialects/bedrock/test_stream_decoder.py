@@ -93,6 +93,13 @@ def test_redacted_reasoning_in_pieces_is_told_as_a_whole() -> None:
     ]
 
 
+def test_redacted_reasoning_with_characters_of_no_base64_is_not_joined() -> None:
+    """Dropped characters would make another seal of it."""
+    pieces = [delta(0, {"reasoningContent": {"redactedContent": piece}}) for piece in ("YW*I=", "Yw==")]
+    with pytest.raises(WireError):
+        events(START, *pieces, end(0), STOP, USAGE)
+
+
 def test_calls_whose_indexes_have_gaps_and_that_are_open_together() -> None:
     told = blocks(
         begin(1, {"toolUse": {"toolUseId": "a", "name": "f"}}),

@@ -47,6 +47,22 @@ CALLED = {
         {"role": "assistant", "tool_calls": [CALL]},
     ]
 }
+CITED = {
+    "messages": [
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "reference", "reference_ids": [0]},
+                {"type": "text", "text": "a"},
+                {"type": "reference", "reference_ids": [1]},
+                {"type": "reference", "reference_ids": [2]},
+                {"type": "text", "text": "b"},
+            ],
+            "tool_calls": [CALL],
+        }
+    ]
+}
+"""The first chunk has no text before it and so is a block; the other citations belong to the text."""
 TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
 
 
@@ -66,6 +82,10 @@ TOOLS = [{"type": "function", "function": {"name": "f", "tone": 1}, "note": 2}]
         (CALLED, "messages[0].blocks[1].function.odd", "$.messages[0].tool_calls[0].function.odd"),
         (CALLED, "messages[1].blocks[0].odd", "$.messages[1].tool_calls[0].odd"),
         (CALLED, "messages[7].blocks[0]", "$.messages"),
+        (CITED, "messages[0].blocks[0]", "$.messages[0].content[0]"),
+        (CITED, "messages[0].blocks[1].text", "$.messages[0].content[1].text"),
+        (CITED, "messages[0].blocks[2].text", "$.messages[0].content[4].text"),
+        (CITED, "messages[0].blocks[3].function.name", "$.messages[0].tool_calls[0].function.name"),
         ({"tools": TOOLS}, "tools[0].tone", "$.tools[0].function.tone"),
         ({"tools": TOOLS}, "tools[0].note", "$.tools[0].note"),
         ({"tools": TOOLS}, "tools[0].strict", "$.tools[0]"),

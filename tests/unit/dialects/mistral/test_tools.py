@@ -32,7 +32,8 @@ def test_tools_come_back_as_they_were() -> None:
 
 
 def test_a_tool_without_a_type_is_a_function() -> None:
-    assert decoded(tools=[{"function": LOOK["function"]}]).tools == (ir.Function("look", "Looks.", EMPTY),)
+    for tool in ({"function": LOOK["function"]}, {"type": None, "function": LOOK["function"]}):
+        assert decoded(tools=[tool]).tools == (ir.Function("look", "Looks.", EMPTY),)
 
 
 CHOICES: list[tuple[Any, ir.ToolChoice]] = [

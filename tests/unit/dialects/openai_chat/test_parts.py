@@ -355,6 +355,13 @@ def test_foreign_samples_are_sent_as_a_wav_file() -> None:
     assert (lost(report), changed(report)) == ({}, {"messages[0].blocks[1]"})
 
 
+@pytest.mark.parametrize("data", ["A", "AA*AA*AA*AA*"])
+def test_foreign_samples_that_are_no_base64_are_refused_by_their_place(data: str) -> None:
+    with pytest.raises(WireError, match="not base64") as caught:
+        sent(ir.Media("audio", "audio/L16;rate=16000", data))
+    assert caught.value.path == "messages[0].blocks[1]"
+
+
 def test_a_media_type_of_sound_is_its_format_whatever_its_parameters() -> None:
     media = ir.Media("audio", "Audio/MPEG; rate=44100", "AAAA")
     body, _ = written(foreign(ir.Message("user", (media, ir.Text("?")))))

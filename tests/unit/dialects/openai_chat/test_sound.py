@@ -150,9 +150,10 @@ def test_a_sound_without_its_bytes_is_lost() -> None:
     assert lost(report) == {"candidates[0].blocks[0]": "meaning"}
 
 
-def test_broken_base64_passes_as_it_is() -> None:
-    audio, report = heard("wav", ir.Media("audio", SPOKEN, "A"))
-    assert audio["data"] == "A"
+@pytest.mark.parametrize("broken", ["A", "AA*AA*AA*AA*"])
+def test_broken_base64_passes_as_it_is(broken: str) -> None:
+    audio, report = heard("wav", ir.Media("audio", SPOKEN, broken))
+    assert audio["data"] == broken
     assert lost(report) == {"candidates[0].blocks[0]": "quality"}
 
 
@@ -309,6 +310,12 @@ def test_each_piece_can_be_played_alone_and_all_of_them_together(sizes: list[int
 def test_broken_pieces_pass_as_they_are() -> None:
     joined = Joined()
     assert joined.feed("YWJj") + joined.feed("A") + joined.close() == "YWJjA"
+
+
+def test_a_broken_piece_keeps_its_place_and_its_characters() -> None:
+    joined = Joined()
+    assert joined.feed("YWJjZA==") + joined.feed("*A*B") + joined.close() == "YWJjZA==*A*B"
+    assert joined.feed("YQ==") + joined.feed("*A") + joined.close() == "YQ==*A"
 
 
 # --- Asking --------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_an_own_host_header_wins() -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nx: y", "a\nb", "a\rb", "a\x00b", "a\x7fb"])
 def test_a_value_cannot_make_another_header(value: str) -> None:
-    with pytest.raises(ValueError, match="control character"):
+    with pytest.raises(ValueError, match="not allowed"):
         head("GET", "/", "example.com", CIMultiDict({"x": value}))
 
 
@@ -179,7 +179,7 @@ async def test_headers_of_one_request_are_written_for_it_alone() -> None:
             answer = await client.request(shared, b"{}", added)
             assert await piece(answer) == b"ok"
             answer.release()
-        with pytest.raises(ValueError, match="control character"):
+        with pytest.raises(ValueError, match="not allowed"):
             await client.request(shared, b"{}", {"x": "a\r\nb: c"})
     assert [head.count(b"x-one: 1\r\n") for head in got] == [1, 0]
     assert [head.count(b"host: ") for head in got] == [1, 1]
