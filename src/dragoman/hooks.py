@@ -97,8 +97,7 @@ class Hooks:
         return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """Return the answer that is left after all `after` hooks. response: a complete answer, not a stream.
-        """
+        """Return the answer that is left after all `after` hooks. response: complete, not a stream."""
         return await self._through("after", exchange, response)
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
