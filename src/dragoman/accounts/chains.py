@@ -263,8 +263,8 @@ class Chain:
 
     def waiting(self) -> tuple[int, int]:
         """Return (how many records the database does not have yet, how many bytes of the segments it does not
-        have yet, without the heads). After a start of the reader, both are too large until it has read past
-        what the database already has.
+        have yet, without the heads). After a start of the reader, both may be too large until it has read
+        past what the database already has.
         """
         self._count()
         size = 0

@@ -38,9 +38,9 @@ class MemoryLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """Reserve all claims or none, as `Ledger.reserve`. Returns the reservation (`onto` itself, if it was
-        given), or the refusal of the first claim for which a hard limit has no room. Never returns None,
-        because no other process uses these counters.
+        """Reserve all claims or none, as `Ledger.reserve` does. Returns the reservation (`onto` itself, if it
+        was given), or the refusal of the first claim for which a hard limit has no room; never None, because
+        no other process uses these counters.
         """
         if now >= self._book.next:
             self._expire(now)
@@ -93,7 +93,7 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used, as `Ledger.settle`."""
+        """Replace what was reserved by what was used, as `Ledger.settle` does."""
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
         for name, (limit, _, _, amount) in claims.items():

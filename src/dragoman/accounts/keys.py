@@ -226,8 +226,7 @@ class ClientKeys:
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
     """Return the client of a key, with the key's time of expiry; a fault is returned unchanged. expires: as
     in `Key`. earlier: the client or fault that an earlier entry of the configuration has for the same key,
-    None = there is no such entry. If both entries have a client, the later expiry counts, and None is the
-    latest.
+    None = there is no such entry. If both entries have a client, the later expiry counts; None = never.
     """
     if isinstance(caller, ir.Fault):
         return caller
