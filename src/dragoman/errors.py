@@ -1,15 +1,13 @@
 """The gateway's main exceptions. Other modules define further ones.
 
-A class exists only if some code handles it differently:
-
     DragomanError
     ├── WireError      the pure core: what is wrong with the bytes or values, and where. Blames nobody.
     ├── RequestFailed  a request failed for a known reason; carries the `ir.Fault` for the client
-    ├── CallFailed     `Gateway.ask` or `Gateway.stream` got an error as its answer, or no answer
+    ├── CallFailed     `Gateway.ask` or `Gateway.stream` could not send, or got an error or no answer
     └── ConfigError    the configuration cannot be used; carries every problem found
 
-A WireError from reading a client's request becomes the client's fault (400; 413 if the request is too large).
-So does a WireError from encoding that request for a provider. A WireError from reading an answer becomes the
+A WireError from a client's request becomes the client's fault (400; 413 if the request is too large), also
+if the request is being encoded for a provider. A WireError from reading a provider's answer becomes the
 upstream's fault (502).
 """
 
@@ -33,9 +31,9 @@ class DragomanError(Exception):
 
 class WireError(DragomanError):
     """Bytes or values that do not fit their protocol. message: one sentence for a person, without the path.
-    path: the place of the mistake, as the protocol's own errors write a place (`messages[0].content`); while
-    a request is encoded for a provider, a path in the IR; "" = the mistake has no single place. code: the
-    machine-readable code, as in `ir.Fault`; None = no code.
+    path: the place of the mistake, in the words of the protocol (`messages[0].content`), or a path in the IR
+    if a request is being encoded for a provider; "" = no single place. code: the machine-readable code, as in
+    `ir.Fault`; None = no code.
     """
 
     def __init__(self, message: str, path: str = "", code: str | None = None) -> None:
@@ -54,7 +52,7 @@ class RequestFailed(DragomanError):
     """
 
     headers: Sequence[tuple[bytes, bytes]] = ()
-    """Headers of the error answer in addition to those that the fault itself needs."""
+    """Headers that the error answer gets in addition to those that are made from the fault."""
 
     def __init__(self, fault: Fault, usage: Usage | None = None) -> None:
         super().__init__(fault.message)
@@ -77,8 +75,8 @@ class CallFailed(DragomanError):
 
 
 def _message(error: Any) -> str | None:
-    """Return the error message in the body of an error answer, in any of the protocols; None = not found.
-    error: the decoded body, or its text.
+    """Return the message in the body of an error answer; None = not found. error: the decoded body, or its
+    text.
     """
     stated = error.get("error", error) if isinstance(error, dict) else error
     found = stated.get("message") if isinstance(stated, dict) else stated
@@ -89,27 +87,27 @@ _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_*-]+\Z", re.ASCII)
 
 
 def setting_path(path: str, name: str) -> str:
-    """Return the path of a configuration's entry `name` below another path ("" = at the top). A name with
-    other characters than ASCII letters, digits, `_`, `-` and `*` is put in quotation marks: ("models",
-    "gpt-4.1") → `models."gpt-4.1"`.
+    """Return the path of the setting `name` that stands below the setting `path` ("" = at the top). A name
+    that has other characters than ASCII letters, digits, `_`, `-` and `*` is put in quotation marks:
+    ("models", "gpt-4.1") → `models."gpt-4.1"`.
     """
     shown = name if _PLAIN_NAME.match(name) else '"' + name.replace('"', '\\"') + '"'
     return f"{path}.{shown}" if path else shown
 
 
 def has_part(path: str, parts: Iterable[str]) -> bool:
-    """Whether one of `parts` is the path of this setting, or of a setting inside of it: `limits.day.requests`
-    is inside of `limits.day`, and `limits.days.requests` is not.
+    """Whether one of `parts` is `path`, or the path of a setting inside of it: `limits.day.requests` is
+    inside of `limits.day`, and `limits.days.requests` is not.
     """
     inside = (f"{path}.", f"{path}[")
     return any(part == path or part.startswith(inside) for part in parts)
 
 
 class Problem(NamedTuple):
-    """One mistake, or one unusual but usable setting, in a configuration. No field contains a secret. path:
-    the setting (`providers.openai.base_url`); "" = the problem belongs to no setting. file: None = not known,
-    or no file. line: the line in `file`, counted from 1; None = not known. hint: how to correct the mistake,
-    in a few words; None = no hint.
+    """One mistake in a configuration, or one setting that is unusual but usable. No field may contain a
+    secret. path: the setting (`providers.openai.base_url`); "" = the problem belongs to no setting. file:
+    None = not known, or no file. line: the line in `file`, counted from 1; None = not known. hint: how to
+    correct the mistake, in a few words; None = no hint.
     """
 
     path: str
@@ -127,8 +125,8 @@ class Problem(NamedTuple):
 
 
 class ConfigError(DragomanError):
-    """A configuration that cannot be used. problems: every mistake that was found; the text of the exception
-    has a line for each. warnings: the settings that are unusual but usable; they are not in the text.
+    """A configuration that cannot be used. problems: the mistakes that were found; the text of the exception
+    states each. warnings: settings that are unusual but usable; they are not in the text.
     """
 
     def __init__(self, *problems: Problem, warnings: Sequence[Problem] = ()) -> None:

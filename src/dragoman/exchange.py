@@ -1,7 +1,7 @@
 """The record of one client request from its start to its end.
 
-The server and the engine write the record. Observers (log, metrics, traces) read it when it is closed; hooks
-get it before. Times are seconds on the monotonic clock; only `created` is Unix seconds.
+The server and the engine write the record. The log, metrics and traces read it when it is closed; hooks get
+it before. Moments are seconds on the monotonic clock; only `created` is Unix seconds.
 """
 
 from __future__ import annotations
@@ -28,10 +28,9 @@ Phase: TypeAlias = Literal[
 """The current step of an exchange: it reads the request's headers (`head`), identifies the client (`auth`),
 checks path, method and content type (`url`), reads the body (`body`), checks the body in the client's
 protocol (`decode`), chooses a deployment or waits before the next attempt (`route`), writes the upstream
-request (`encode`), waits for a connection (`connect`), waits for the first byte of the answer (`first_byte`),
-sends a stream to the client (`stream`), has been answered (`done`). An exchange that fails or is cut off
-keeps the step at which this happened. An exchange that needs no model may skip any of these steps, also
-`done`.
+request (`encode`), waits for a connection (`connect`), waits for the answer (`first_byte`), sends a stream to
+the client (`stream`), has been answered (`done`). An exchange that fails or is cut off keeps the step at
+which this happened. An exchange may skip steps; one that needs no model may also skip `done`.
 """
 
 Reason: TypeAlias = Literal[
@@ -66,33 +65,32 @@ _WEIGHTS: Final[dict[Severity, int]] = {"meaning": 0, "quality": 1, "hint": 2}
 
 
 OVERTAKEN: Final = "overtaken"
-"""The `outcome` of an attempt that the gateway ended because a second attempt, which ran beside it, had
-content first.
+"""The `outcome` of an attempt that the gateway ended because another attempt at the same request, which ran
+at the same time, had content first.
 """
 
 
 class AttemptRecord(msgspec.Struct, eq=False):
-    """The record of one call to one deployment with one provider key: its times and its result. key_tail: the
-    last characters of the key; "" = the key is too short to show any, None = no key. reasons: why the request
-    was translated; () = it was relayed. started: when the attempt began. sent: when the latest upstream
-    request of this attempt had got its connection. answered: when the response headers of that request came.
-    first: when the first content of a stream, or the complete answer, came. ended: when the attempt ended;
-    None = it is still running. status: the HTTP status of the provider's answer or, after a failure, the one
-    that the fault states; None = there is no such status. fault: the failure; None = the call succeeded, is
-    still running, or was cut off by the client, a hook, a limit, another attempt or an error of the gateway.
-    outcome: the class of `fault`, as the name of an `Outcome` in lower case, or `OVERTAKEN`; None = neither.
-    key_source: the environment variable or the file that the key came from; it is set only if the provider
-    has refused the key, for this model or altogether, or if the quota of the key is used up. key_id: the id
-    of the key, "" = unknown. continues: True = this attempt goes on with the answer that earlier attempts
-    have begun. usage: the tokens of this attempt alone; None = the attempt has used none, or they are
-    unknown. units: the amounts of everything else that the attempt has used (images, sound, searches, …), by
-    the names in `ir.units`. guessed: True = `units` were counted in the request, because the provider has
-    stated none. tier: the service tier that the provider has stated. cost: nano-USD; None = unknown, or not
-    known yet. price: the price that `cost` was computed with, as text for people. priced: (deployment, the
-    known part of its cost) for each model that was used, if there are several or if only a part of `cost` is
-    known; otherwise empty. own: True = the key is not the operator's but the tenant's or the client's, so the
-    call costs the operator nothing. Where this text does not explain None, None means unknown, or that it has
-    not happened.
+    """The record of one call to one deployment with one provider key: its times and its result.
+
+    key_tail: the last characters of the key; "" = the key is too short to show any, None = no key. reasons:
+    why the request was translated; () = it was relayed. started: when the attempt began. sent: when the
+    latest upstream request of this attempt had got its connection. answered: when the response headers of
+    that request came. first: when the first content of a stream, or the complete answer, came. ended: when
+    the attempt ended; None = it is still running. status: the HTTP status of the provider's answer or, after
+    a failure, the one that the fault states; None = there is no such status. fault: the failure; None = the
+    call succeeded, is still running, or was cut off (by the client, for example). outcome: the class of
+    `fault`, as the name of an `Outcome` in lower case, or `OVERTAKEN`; None = neither. key_source: the
+    environment variable or the file that the key came from; set only if the provider refused the key, or if
+    its quota is used up. key_id: the id of the key, "" = unknown. continues: True = this attempt goes on with
+    the answer that earlier attempts have begun. usage: the tokens of this attempt alone; None = it has used
+    none, or they are unknown. units: the amounts of everything else that the attempt has used (images, sound,
+    searches, …), by the names in `ir.units`. guessed: True = `units` were counted in the request, because the
+    provider has stated none. tier: the service tier that the provider has stated. cost: nano-USD. price: the
+    price that `cost` was computed with, as text for people. priced: (deployment, the known part of its cost)
+    for each model that was used, if there are several or if only a part of `cost` is known; otherwise empty.
+    own: True = the key is the tenant's or the client's, so the call costs the operator nothing. Where this
+    text does not explain None, it means unknown, or that it has not happened.
     """
 
     id: str
@@ -121,10 +119,9 @@ class AttemptRecord(msgspec.Struct, eq=False):
     priced: tuple[tuple[str, int], ...] = ()
 
     def classify(self, source: str) -> None:
-        """Set `outcome` from the fault; without a fault, do nothing. If the outcome says that the operator
-        has to look at the key (it was refused, its quota is used up, or it may not use the model), also set
-        `key_source`. source: the environment variable or the file that the key came from; "" = unknown, which
-        makes `key_source` None.
+        """Set `outcome` from the fault; without a fault, do nothing. If the provider refused the key, if its
+        quota is used up, or if it may not use the model, also set `key_source`. source: the environment
+        variable or the file that the key came from; "" = unknown, which makes `key_source` None.
         """
         if self.fault is not None:
             outcome = classify(self.fault)
@@ -145,9 +142,8 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class KeptBodies(msgspec.Struct, eq=False):
-    """The first bytes of the bodies of one exchange, as the client sent and received them. most: how many
-    bytes of each body are stored. request_size, answer_size: the number of bytes of each complete body. The
-    bodies may contain secrets.
+    """The first bytes of the bodies of one exchange. most: how many bytes of each body are stored.
+    request_size, answer_size: the number of bytes of each complete body. The bodies may contain secrets.
     """
 
     most: int
@@ -161,8 +157,8 @@ class KeptBodies(msgspec.Struct, eq=False):
         self.request, self.request_size = body[: self.most], len(body)
 
     def told(self, data: bytes) -> None:
-        """Add the next bytes of the answer's body. All of them are counted in `answer_size`. Those for which
-        `most` still has room are stored.
+        """Add the next bytes of the answer's body: store those for which `most` has room, and count all in
+        `answer_size`.
         """
         self.answer_size += len(data)
         if (room := self.most - len(self.answer)) > 0:
@@ -174,30 +170,27 @@ class Exchange(msgspec.Struct, eq=False):
     the end.
 
     request_id: the id that the client sent, or one made from `id`. path: the path as logs show it, usually
-    the template of the endpoint. client: the name of the client's key. caller: whose key it is, and what the
-    key may do. end_user: the person or thing on whose behalf the client asks, as the client names them.
+    the template of the endpoint. client: the name of `caller`, usually that of a key. caller: who asks, and
+    what it may do. end_user: the person or thing on whose behalf the client asks, as the client names them.
     address: the peer address of the connection; at the operators' Unix socket, the name of the user there.
-    forwarded: the addresses that proxies state (x-forwarded-for); of a long list only the last ones, at most
-    1000 characters. agent: the client's User-Agent, cut to 200 characters. face: the name of the client's
-    protocol. began: when the request came in; `created` is the same moment in Unix seconds. mode: of the
-    latest attempt. asked: the model name that the client sent. answered: the deployment that was called last.
-    taken: losses and changes that hold for every attempt: from reading headers and body, and those of the
-    attempts whose answer is continued. losses, changes: those in `taken`, and those of the latest attempt.
-    tags: the client's tags of this request. metadata: values that the client sent for the gateway to keep.
-    deployments: the deployments of the model's route, and of the fallbacks that were tried. dropped: pairs of
-    a deployment that cannot answer this request, and the reason. weighed: the candidates (deployments with a
-    key) in the order in which they could be called, and what was known of each; those that may not be called
-    stand at the end; () = nothing was known against any candidate and the first one has answered, or the
-    request did not come so far. waits: the waits before attempts. bodies: the stored bodies; None = they are
-    not stored. fault: why the exchange failed; None = it did not fail. status: the HTTP status that the
-    client got. tier: the service tier that the request asks for. cost: the cost of all attempts, in nano-USD;
-    None = at least a part of it is unknown. priced: the part of the cost that is known; None = no cost was
-    computed. refused_by: the name of the limit that has refused the request, or one of its attempts. waited:
-    seconds of waiting for upstreams, between attempts, in queues, and for the client's body. queued: the part
-    of `waited` that was spent in the queues of models and providers. first: when the first content of a
-    stream came. end: "done" after success; else who ended the exchange, in which phase, and for a failure its
-    code, or its kind if it has no code ("client/stream", "upstream/first_byte/server_error"). Where this text
-    does not explain None, None means unknown, or that it has not happened yet.
+    forwarded: the addresses that proxies state (x-forwarded-for), at most the last 1000 characters. agent:
+    the client's User-Agent, cut to 200 characters. face: the name of the client's protocol. began: when the
+    request came in; `created` is about the same moment in Unix seconds. mode: of the latest attempt. asked:
+    the model name that the client sent. answered: the deployment that was called last. taken: losses and
+    changes that hold for every attempt: from reading headers and body, and those of the attempts whose answer
+    is continued. losses, changes: those in `taken`, and those of the latest attempt. tags: the client's tags
+    of this request. metadata: values that the client sent for the gateway to keep. deployments: the
+    deployments of the model's route, and of the fallbacks that were tried. dropped: pairs of a deployment
+    that cannot answer this request, and the reason. weighed: the candidates (deployments with a key) in the
+    order in which they could be called, and what was known of each; () = no order was made. waits: the waits
+    before attempts. bodies: the stored bodies; None = they are not stored. fault: why the exchange failed;
+    None = it did not fail. status: the HTTP status that the client got. tier: the service tier that the
+    request asks for. cost: the cost of all attempts, in nano-USD; None = at least a part of it is unknown.
+    priced: the part of the cost that is known; None = no cost was computed. refused_by: the name of the limit
+    that has refused the request, or one of its attempts. waited: seconds of waiting for upstreams, between
+    attempts, in queues, and for the client's body. queued: the part of `waited` that was spent in the queues
+    of models and providers. first: when the first content of a stream came. end: how it ended, see `ending`.
+    Where this text does not explain None, it means unknown, or that it has not happened yet.
     """
 
     id: str
@@ -245,10 +238,7 @@ class Exchange(msgspec.Struct, eq=False):
 
     @property
     def tenant(self) -> str | None:
-        """The name of the tenant that the client's key belongs to; None = to none, or the client is unknown.
-        It is the tenant at the beginning of the exchange; in a realtime session, the tenant when the client
-        was last checked, which is done before each reply.
-        """
+        """The name of the tenant that the caller belongs to; None = to none, or the caller is unknown."""
         return None if self.caller is None else self.caller.tenant
 
     def called_by(self, caller: Caller) -> None:
@@ -257,17 +247,15 @@ class Exchange(msgspec.Struct, eq=False):
         self.client = caller.name
 
     def account(self, losses: tuple[Loss, ...], changes: tuple[Change, ...]) -> None:
-        """Set the fields `losses` and `changes` to those in `taken`, which hold for every attempt, followed
-        by the arguments: what the running attempt has lost and changed. What earlier attempts have reported
-        is dropped, unless it is in `taken`.
+        """Set `losses` and `changes` to those in `taken`, followed by the arguments: what the running attempt
+        has lost and changed. What earlier attempts have reported is dropped, unless it is in `taken`.
         """
         before_losses, before_changes = self.taken
         self.losses, self.changes = before_losses + losses, before_changes + changes
 
     def connected(self, now: Callable[[], float]) -> None:
-        """Set the phase to `first_byte`, and the time `sent` of the latest attempt to now: the connection to
-        the provider is open, and the request is being sent. If there is no attempt, only the phase is set.
-        now: returns monotonic seconds.
+        """Set the phase to `first_byte`, and the time `sent` of the latest attempt, if there is one, to now:
+        the connection to the provider is open, and the request is being sent. now: returns monotonic seconds.
         """
         self.phase = "first_byte"
         if self.attempts:
@@ -275,8 +263,8 @@ class Exchange(msgspec.Struct, eq=False):
 
     def waits_for(self, seconds: float, now: float, reason: str | None = None) -> None:
         """Add a wait to `waits`. seconds: its duration. now: when the wait begins or began, in monotonic
-        seconds. reason: as in `Wait`; None = derive it from the latest attempt: `resting` if there was no
-        attempt, `retry_after` if the provider has stated with its failure when to try again, else `backoff`.
+        seconds. reason: as in `Wait`; None = `resting` if there was no attempt; else, by the fault of the
+        latest attempt, `retry_after` if it states when to try again, or `backoff`.
         """
         if reason is None:
             fault = self.attempts[-1].fault if self.attempts else None
@@ -285,9 +273,9 @@ class Exchange(msgspec.Struct, eq=False):
         self.waits += (Wait(reason, now, seconds),)
 
     def overhead(self, now: float) -> float:
-        """Return the seconds that the gateway itself has needed until `now`, at least 0: the time since the
-        start, minus `waited`. For a stream, the time after its first content is not counted. now: monotonic
-        seconds.
+        """Return the seconds that the gateway itself has needed until `now` (monotonic seconds), at least 0:
+        the time since the start, minus `waited`. For a stream, the time after its first content is not
+        counted.
         """
         until = now if self.first is None else min(now, self.first)
         return max(0.0, until - self.began - self.waited)
@@ -299,9 +287,9 @@ class Exchange(msgspec.Struct, eq=False):
         return sorted(self.losses, key=lambda loss: _WEIGHTS[loss.severity])[:most]
 
     def close(self, now: float, *, gone: bool = False) -> None:
-        """End the exchange: set `ended` and `end` (see `ending`), and set `usage` to None if a token count in
-        it is negative, absurdly large or not a number. now: monotonic seconds. gone: True = the client
-        disconnected before its answer was complete.
+        """End the exchange: set `ended` and `end` (see `ending`). A `usage` whose token counts are impossible
+        (`Usage.plausible`) becomes None. now: monotonic seconds. gone: True = the client disconnected before
+        its answer was complete.
         """
         self.ended = now
         if self.usage is not None and not self.usage.plausible():
@@ -312,7 +300,7 @@ class Exchange(msgspec.Struct, eq=False):
         """Return the value that `end` would get if the exchange ended now: "done" if there is no fault; else
         who is to blame, the phase, and the fault's code, or its kind if it has no code
         ("upstream/first_byte/server_error"). gone: True = the client disconnected before its answer was
-        complete; then the value is "client/" and the phase, unless the gateway is to blame for a fault.
+        complete; the value is then "client/" and the phase, unless there is a fault that blames the gateway.
         """
         fault = self.fault
         if gone and (fault is None or fault.blame != "gateway"):

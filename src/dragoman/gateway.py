@@ -27,7 +27,7 @@ class Gateway(Core):
     _app: App | None = None
 
     def asgi(self) -> App:
-        """Return a new ASGI application that serves this gateway's HTTP API."""
+        """Return a new ASGI application that serves this gateway's API over HTTP and WebSockets."""
         from dragoman.server.app import App
 
         return App(self)
@@ -40,12 +40,12 @@ class Gateway(Core):
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send a POST request from this program to its own gateway, without a connection. Return the body of
-        the answer: decoded if its content type is JSON, else its bytes.
+        the answer: decoded if its content type is application/json, else its bytes.
 
-        body: the request, which is sent as JSON. path, headers: as a client of any protocol sends them; if
-        the gateway requires client keys, `headers` must contain one. Raises CallFailed if the answer is an
-        error, if there is no answer or only its beginning, or if the path or a header cannot be sent over
-        HTTP.
+        body: sent as JSON. path, headers: as a client of any protocol sends them; if the gateway requires
+        client keys, `headers` must contain one. Raises CallFailed if the answer is an error, if there is no
+        answer or only its beginning, or if the path or a header cannot be sent over HTTP; TypeError or
+        ValueError if `body` is not JSON.
         """
         from dragoman.server import inprocess
 
@@ -60,11 +60,10 @@ class Gateway(Core):
     ) -> AsyncGenerator[Any]:
         """Send a request as `ask` does, and yield the decoded events of its streamed answer as they arrive.
         Adds `stream: true` to a body without `stream`, unless `path` contains `:stream` (Gemini). An answer
-        that is JSON instead of a stream is yielded as one event. Closing the generator cancels the request.
-        The last event `[DONE]` of some protocols is not yielded. The generator raises CallFailed for an error
-        answer, if there is no answer or only its beginning, if the path or a header
-        cannot be sent over HTTP, and for an error event in the stream. The event `response.failed` (OpenAI
-        Responses) does not raise; it is yielded like any other.
+        that is JSON instead of a stream is yielded as one event. The last event `[DONE]` of some protocols is
+        not yielded. Closing the generator cancels the request. The generator raises what `ask` raises, and
+        CallFailed for an error event in the stream; but the event `response.failed` (OpenAI Responses) is
+        yielded like any other.
         """
         from dragoman.server import inprocess
 

@@ -8,10 +8,10 @@ status was sent before). If `on_error` fails in this way, the client gets the or
 raises `RequestFailed`, the client gets that fault.
 
     resolve(exchange, name) -> str | list[str] | None        chooses the models for the name a client sent
-    before(exchange, request) -> ir.Request | None           replaces a chat request, also one to count
+    before(exchange, request) -> ir.Request | None           replaces a chat request, also a count of tokens
     after(exchange, response) -> ir.Response | None          replaces a chat answer that is not streamed
     on_event(exchange, event) -> Sequence[ir.Event] | None   replaces one event of a streamed chat answer
-    on_error(exchange, fault) -> ir.Fault | None             replaces an error in the engine, of any operation
+    on_error(exchange, fault) -> ir.Fault | None             replaces the fault of a failed request
 
 None always means no change. An empty sequence from `on_event` removes the event.
 """
@@ -33,8 +33,8 @@ _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 class HookFailed(DragomanError):
     """A hook raised another exception than RequestFailed, returned a value of a wrong type, or named a model
-    that does not exist. hook: the name of the hook. point: the method that failed. `__cause__`: the exception
-    that the hook raised, a TypeError that names the wrong type, or the RequestFailed for the unknown model.
+    that does not exist. hook: the name of the hook. point: the method that failed. `__cause__`: what the hook
+    raised, a TypeError that names the wrong type, or the RequestFailed for the unknown model.
     """
 
     def __init__(self, hook: str, point: str) -> None:
@@ -44,8 +44,8 @@ class HookFailed(DragomanError):
 
 
 class EndedByHook(RequestFailed):
-    """A hook raised RequestFailed, so the request ends with its fault, and no other deployment is called.
-    hook: the name of the hook. point: the method that raised RequestFailed.
+    """A hook raised RequestFailed, so the request ends: no other deployment is called. hook: the name of the
+    hook. point: the method that raised RequestFailed.
     """
 
     def __init__(self, fault: ir.Fault, hook: str, point: str) -> None:
@@ -68,8 +68,7 @@ class Hooks:
     object without any of the five methods. resolves: whether any hook has `resolve`. change_requests: whether
     any hook has `before`. need_events: whether any hook has `after` or `on_event`; then answers must be
     translated. Each hook gets the value that the hooks before it have left, and each method here returns the
-    value that the last hook leaves. `resolve` differs: the first hook that names models decides. All methods
-    may raise EndedByHook or HookFailed.
+    value that the last hook leaves; `resolve` differs. All methods may raise EndedByHook or HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
@@ -94,15 +93,11 @@ class Hooks:
         return None
 
     async def before(self, exchange: Exchange, request: ir.Request) -> ir.Request:
-        """Return the request after all `before` hooks: each gets what the hook before it has returned. A hook
-        that returns None changes nothing; without any hook, this is `request` itself.
-        """
+        """Return the request that is left after all `before` hooks."""
         return await self._through("before", exchange, request)
 
     async def after(self, exchange: Exchange, response: ir.Response) -> ir.Response:
-        """Return the answer that is left after all `after` hooks. response: the complete answer, not a
-        stream.
-        """
+        """Return the answer that is left after all `after` hooks. response: complete, not a stream."""
         return await self._through("after", exchange, response)
 
     async def events(self, exchange: Exchange, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
@@ -118,7 +113,7 @@ class Hooks:
         return batch
 
     async def on_error(self, exchange: Exchange, fault: ir.Fault) -> ir.Fault:
-        """Return the fault that is left after all `on_error` hooks. The client's error is written from it."""
+        """Return the fault that is left after all `on_error` hooks."""
         return await self._through("on_error", exchange, fault)
 
     async def _through(self, point: str, exchange: Exchange, value: _T) -> _T:
@@ -128,9 +123,9 @@ class Hooks:
 
 
 async def _run(name: str, point: str, expected: type[Any], hook: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a hook's method with these arguments and return its result, which is None or fits `expected`.
-    expected: `str` = a name or a list of names; `Sequence` = a sequence of stream events; any other type = an
-    object of that type. Raises EndedByHook and HookFailed with `name` and `point`.
+    """Call a hook's method and return its result, which is None or fits `expected`. expected: `str` = a name
+    or a list of names; `Sequence` = a sequence of stream events; any other type = an object of that type.
+    Raises EndedByHook and HookFailed.
     """
     try:
         result = hook(*arguments)

@@ -31,12 +31,10 @@ class Proxies:
         client has no known address, as on a Unix socket without a proxy that states one.
 
         peer: the address of the connection's other end; None or "" = a Unix socket. forwarded: the value of
-        X-Forwarded-For. It is used only if there are trusted proxies, and the peer is one of them; a Unix
-        socket counts as one, because only programs of this machine can open it. The entries are read from the
-        right, because a client can invent the entries on the left; at most 32 are read. Reading ends with the
-        first address that is not a trusted proxy's; this is the client's address. It also ends before an
-        entry that is not an IP address. Then, or if all addresses are trusted proxies', the last address that
-        was read is the client's; if none was read, the peer's.
+        X-Forwarded-For. It is used only if there are trusted proxies, and the peer is one of them or a Unix
+        socket. Its entries are read from the right, at most 32, up to the first address that is not a trusted
+        proxy's, or to an entry that is not an IP address. The last address that was read is the client's; if
+        none was read, the peer's.
         """
         if not self._networks or not forwarded or not self._trusts(peer):
             return subject_of(peer)

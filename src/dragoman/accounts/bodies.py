@@ -1,9 +1,8 @@
 """Encodes a usage record as the body of a journal's entry, and decodes it. Pure.
 
-The body is a MessagePack array of all fields of the record, in their order. `decode` also accepts an array
-without fields at its end, which an earlier version did not know: these fields get their default values. A
-still earlier version wrote a map {name of the field: value}. Such a map is decoded, too, because an upgraded
-gateway finds the journal of the version before.
+The body is a MessagePack array of all fields of the record, in their order. `decode` also accepts what
+earlier versions wrote: an array without the last fields, which get their default values; and a map {name of
+the field: value}.
 """
 
 from __future__ import annotations
@@ -50,9 +49,8 @@ def decode(body: bytes) -> UsageRecord:
 
 
 def id_of(body: bytes) -> str | None:
-    """Return the id of the record in a body; None = the body cannot be decoded. If the body is an array, only
-    the id is checked, so an array in which a later field has a wrong type has an id, too. If the body is a
-    map, all fields of the record are checked.
+    """Return the id of the record in a body; None = the body cannot be decoded. Of an array only the id is
+    checked, so the id is returned even if a later field has a wrong type.
     """
     try:
         return _decode_id(body).id if body[:1] and body[0] in _ARRAYS else _named(body).id
@@ -61,8 +59,8 @@ def id_of(body: bytes) -> str | None:
 
 
 def named(record: UsageRecord) -> dict[str, Any]:
-    """Return the fields of a record as {name: value}. Fields with their default values are left out. Each of
-    the record's `lines` is such a dict, too, without its default values.
+    """Return the fields of a record as {name: value}, without fields that have their default values. Each of
+    the record's `lines` is such a dict, too.
     """
     stated = _stated(record)
     if record.lines:

@@ -1,6 +1,5 @@
 """Counters of limits in the memory of one process, and a fast way to reserve on the same counters for many
-requests. For these, a `Bound` keeps its counters at hand, and finds them again only after some counter was
-removed from the `Book`.
+requests.
 
 Nearly every request is far from all of its limits. For such a request, `Bound.take` reserves in one pass over
 the counters, and `Bound.settle` settles in another one.
@@ -52,8 +51,8 @@ def reserving(input_tokens: int, output_tokens: int, nano: int) -> Amounts:
 
 
 def using(input_tokens: int, output_tokens: int, nano: int) -> Amounts:
-    """Return the amounts that one request has used: 1 request, and these tokens and this cost. nano:
-    nano-USD. `concurrency` is 0, because a running request only occupies its place until it ends.
+    """Return the amounts that one request has used: 1 request, no place (`concurrency`), and these tokens and
+    this cost. nano: nano-USD.
     """
     amounts = 1, input_tokens + output_tokens, input_tokens, output_tokens, nano, 0
     return _new(Amounts, amounts)
@@ -78,10 +77,8 @@ class Book:
     """All counters of one `MemoryLedger`. counts: {name of the counter: counter}. forgotten: how often a
     counter was removed; when this number has changed, each `Bound` has to find its counters again. expire:
     removes the counters whose windows are over and that have no holders; its argument is the present time in
-    Unix seconds. next: when `expire` is to be called next, in Unix seconds: when a window is over, though its
-    counters may be gone already; infinity = not at all. The first request that reserves from this time on
-    calls it. Minus infinity = the ledger refuses all requests: each reservation calls `expire`, and `expire`
-    raises RequestFailed.
+    Unix seconds. next: from this time on (Unix seconds), whoever reserves has to call `expire` before;
+    infinity = never. Minus infinity = the ledger refuses all requests: `expire` raises RequestFailed.
     """
 
     __slots__ = ("counts", "expire", "forgotten", "next")
@@ -97,9 +94,6 @@ class Bound:
     """The counters of a fixed list of claims. Many requests reserve on them, also at the same time. book: has
     the counters. claims: no two on the same counter; their amounts are ignored. opening: makes a new counter
     in the book, from a name and the end of the window (Unix seconds), and returns it.
-
-    A counter that `take` has reserved stays in the book until `settle`, because the book removes no counter
-    that has holders.
     """
 
     __slots__ = (
@@ -127,9 +121,9 @@ class Bound:
 
     def take(self, amounts: Amounts, now: float) -> bool:
         """Reserve the amounts on all counters, if afterwards at most half of each limit (hard or soft) is
-        used or reserved. Each counter gets the amount of its limit's resource. Returns True if that was done.
-        Returns False if nothing was reserved; then the caller has to use `Ledger.reserve`. now: Unix seconds.
-        Raises RequestFailed while the ledger refuses all requests (`Ledger.wait`).
+        used or reserved. Returns True if that was done; False if nothing was reserved: then the caller has to
+        use `Ledger.reserve`. now: Unix seconds. Raises RequestFailed while the ledger refuses all requests
+        (`Ledger.wait`).
         """
         book = self._book
         if now >= book.next:
@@ -160,9 +154,8 @@ class Bound:
 
     def settle(self, reserved: Amounts, used: Amounts, now: float) -> None:
         """Replace what one `take` has reserved by what was used. Call it once for each `take` that returned
-        True. Then some counters that are not needed any more are removed from the book (`_forget`). reserved:
-        the amounts that `take` got. used: what the request has used, with 0 as `concurrency` (see `using`).
-        now: Unix seconds.
+        True. reserved: the amounts that `take` got. used: what the request has used, with 0 as `concurrency`
+        (see `using`). now: Unix seconds.
         """
         if self._forgotten != self._book.forgotten:
             self._find()
@@ -190,8 +183,8 @@ class Bound:
 
     def claims(self, amounts: Amounts) -> dict[str, Claim]:
         """Return {name of the counter: claim} with these amounts, for a `Reservation` that replaces what
-        `take` has reserved. amounts: as `take` got them. That reservation has to be settled with
-        `Ledger.settle`, and not with `settle` of this object.
+        `take` has reserved; it has to be settled with `Ledger.settle`, and not with `settle` of this object.
+        amounts: as `take` got them.
         """
         claims = {}
         for claim in self._claims:
@@ -201,7 +194,7 @@ class Bound:
 
     def charged(self, amounts: Amounts) -> tuple[tuple[str, int], ...]:
         """Return these amounts as (name of the counter, amount) pairs, in the form of a usage record's
-        `settled`. Counters of `concurrency` are left out, because a place is not used up.
+        `settled`. Counters of `concurrency` are left out.
         """
         return tuple(zip(self._names, map(amounts.__getitem__, self._places), strict=True))
 

@@ -21,13 +21,13 @@ INFERENCE: Final[frozenset[Scope]] = frozenset({"inference"})
 
 class Permits(msgspec.Struct, frozen=True):
     """What a client may use; for models see `Caller.models`. Each field except `otherwise` has the allowed
-    names; None = all names are allowed. (The operation "chat" allows "count", too: see `bars`.)
+    names; None = all names are allowed.
 
     faces: the protocols whose paths of the scope `inference` the client may call, such as "openai_chat".
-    operations: what the client may ask for, such as "chat" or "embed" (`dialects.request.Operation`).
-    providers: the providers that may be called for the client. regions: the regions in which these providers
-    must be; `rights.within_regions` removes providers elsewhere from `providers`. otherwise: the fault if no
-    allowed provider has the model; None = `NO_PROVIDER`.
+    operations: what the client may ask for, such as "chat" or "embed" (`dialects.request.Operation`); see
+    `bars`. providers: the providers that may be called for the client. regions: the regions in which these
+    providers must be; `rights.within_regions` removes providers elsewhere from `providers`. otherwise: the
+    fault if no allowed provider has the model; None = `NO_PROVIDER`.
     """
 
     faces: frozenset[str] | None = None
@@ -58,17 +58,16 @@ class Caller(msgspec.Struct, frozen=True):
 
     name: the name of the client's key, which logs show; a client without a key has a reserved name
     (`is_reserved`), except the operator `operator` (see `OPERATOR`). The gateway stores the client's data
-    under this name: a new key with the name of an old key finds the data that was stored for the old key.
-    models: the model names that the client may use, None = all. scopes: the kinds of paths that the client
-    may call. scopes_in_tenant: of "read" and "admin", those that the client has only for its own tenant
-    (`scopes_of`); `scopes` does not contain them. key: the id of a key that the database keeps; None = the
-    key is stated in the configuration, or the client has no key. tenant, team, user: the names of the tenant,
-    the team and the user that the key belongs to; None = it belongs to none. may: what else the client may
-    use. tags: the tags that each request of the client gets. limits: the limits of the key, its user, its
-    team and its tenant; the configuration's general limits apply in addition. expires: the time from which
-    the key is refused, in Unix seconds; None = never. counted: the names under which limits count the tenant,
-    the team and the user, by kind of subject; a missing one is counted under its own name
-    (`Directory.again`).
+    under this name, so a new key with the name of an old one finds that one's data. models: the model names
+    that the client may use, None = all. scopes: the kinds of paths that the client may call.
+    scopes_in_tenant: of "read" and "admin", those that the client has only for its own tenant (`scopes_of`);
+    `scopes` does not contain them. key: the id of a key that the database keeps; None = the key is stated in
+    the configuration, or the client has no key. tenant, team, user: the names of those that the key belongs
+    to; None = it belongs to none. may: what else the client may use. tags: the tags that each request of the
+    client gets. limits: the limits of the key, its user, its team and its tenant; the configuration's general
+    limits apply in addition. expires: the time from which the key is refused, in Unix seconds; None = never.
+    counted: the names under which limits count the tenant, the team and the user, by kind of subject; a
+    missing one is counted under its own name (`Directory.again`).
     """
 
     name: str
@@ -110,9 +109,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 def scopes_of(stated: Iterable[str], tenant: str | None) -> tuple[frozenset[Scope], frozenset[Scope]]:
     """Return (`Caller.scopes`, `Caller.scopes_in_tenant`) for a key. stated: the scopes of the key; a word
-    that is no scope is ignored, because a newer version may have written it. tenant: the name of the key's
-    tenant. None = the key belongs to no tenant: all its scopes are in the first set. If the key belongs to a
-    tenant, only `inference` is in the first set; `read` and `admin` are in the second.
+    that is no scope is ignored. tenant: the name of the key's tenant. None = the key belongs to no tenant:
+    all its scopes are in the first set. Otherwise `read` and `admin` are in the second.
     """
     named = frozenset(stated)
     scopes = frozenset(scope for scope in _BARRED if scope in named)
@@ -126,8 +124,7 @@ gateway. Also the caller at public paths, and the default where no caller is kno
 """
 EVERYBODY: Final = Caller("anyone")
 """The caller without a key in the other cases in which no key is required, except at public paths and at the
-Unix socket: it has the scope `inference` only, so it may not administer the gateway. Callers of `KEYLESS` are
-not meant: for them a key is required at other paths.
+Unix socket: it has the scope `inference` only, so it may not administer the gateway.
 """
 
 KEYLESS: Final = "keyless "
@@ -141,8 +138,8 @@ machine follows. On systems other than Linux, the name is `operator`, without th
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a name is `anyone`, or begins with `KEYLESS` or `OPERATOR`. Clients without a key have such
-    names, and operators on Linux. A key that is made at run time cannot get such a name.
+    """Whether a name is `anyone`, or begins with `KEYLESS` or `OPERATOR`. A key that is made at run time
+    cannot get such a name.
     """
     return name == EVERYBODY.name or name.startswith((KEYLESS, OPERATOR))
 

@@ -5,9 +5,8 @@ Only one process reads at a time: the one that holds the lock on the file `reade
 each segment states the position up to which the database has the segment's records, so that a later reader
 does not store these records again. A segment is deleted when the database has all of its records and the next
 segment is on the disk. The last segment of a process that has ended is deleted when the database has all
-records of the process, and the ledger has charged what the process had not reported (`Ledger.adopted`). When
-the reader has found that a process has ended and left something for the ledger, no segment of it is deleted
-until then. So a later reader can pass all of it to the ledger again, which changes nothing.
+records of the process, and the ledger has charged what the process had not reported (`Ledger.adopted`). Until
+then no segment of a process is deleted that is known to have left something for the ledger.
 
 A segment with a damaged part is renamed (`DAMAGED`) instead of deleted. A write that was cut off at the end
 of a segment is no damage.
@@ -167,25 +166,22 @@ class Chain:
         self._numbers = [number for number in numbers if not self._numbers or number >= self._numbers[0]]
 
     def take(self) -> list[UsageRecord]:
-        """Return the records that the database should get next (`records`), and read further if there are
-        none. Returns the same records again until `done` or `again` is called. An empty list = there are no
-        more records now. While it reads on, it deletes each segment of which the database has all records, if
-        there is a next one; see the module for those that are renamed or stay.
+        """Return the records that the database should get next; the same again until `done` or `again` is
+        called. An empty list = there are no more records now. Reads on if none are left from before; then it
+        also deletes the segments that are not needed any more, if there is a next one (see the module).
         """
         while not self.records and self._read_on():
             pass
         return self.records
 
     def again(self) -> None:
-        """Drop `records`, because the database did not take them. The next `take` reads them again, together
-        with records that were written later.
-        """
+        """Drop `records`, because the database did not take them. The next `take` reads them again."""
         self.records, self._read_to, self._counted = [], self._at, (0, 0)
 
     def done(self) -> None:
         """Drop `records`, because the database has them, and write the position after them to the segment's
-        head, unless it has a later one. If this write fails, a later reader gives the records to the database
-        again, which changes nothing.
+        head. If this write fails, no error is raised: a later reader gives the records to the database again,
+        which changes nothing.
         """
         self.records = []
         self.oldest = None
@@ -200,10 +196,9 @@ class Chain:
 
     def cut(self) -> list[UsageRecord]:
         """Return a record for each exchange that was open when the process ended: as it was opened, but with
-        `cut` and `failed` set, `KILLED` as `end`, and as `ended` the time at which the last segment was last
-        written before `look` found that the process had ended, but not before `created`. Records that cannot
-        be decoded are left out. Call it only when `look` has set `left`, and after that `take` has returned
-        an empty list.
+        `cut` and `failed` set, `KILLED` as `end`, and as `ended` about the time of the process's last write.
+        Records that cannot be decoded are left out. Call it only when `look` has set `left`, and after that
+        `take` has returned an empty list.
         """
         return [
             msgspec.structs.replace(
@@ -217,8 +212,8 @@ class Chain:
         """Return an iterator over the records that the ledger may have to charge, also those that the
         database has already: for each segment a list of the records of ended exchanges, then a list of those
         that were open, with `cut` set. Records that charge no limit, or cannot be decoded, are left out. Call
-        it only when `look` has set `left`. Each step except the last reads a file; other methods may run at
-        the same time.
+        it only when `look` has set `left`. Each step but the last reads a file; other methods may run at the
+        same time.
         """
         return records([self._path(number) for number in (*self._kept, *self._numbers)])
 
@@ -242,9 +237,8 @@ class Chain:
 
     def look(self) -> None:
         """Find out whether the process has ended. If it has, set `left`, `ended_well`, `report` and
-        `charged`, and keep its last segment locked. If it has not, change nothing. If the process has begun
-        another segment meanwhile, note the numbers of its segments; the next call decides. Raises OSError,
-        for example if the last segment was deleted.
+        `charged`, and keep its last segment locked. If it has begun another segment meanwhile, the next call
+        decides. Raises OSError, for example if the last segment was deleted.
         """
         if self.left:
             return
@@ -268,9 +262,9 @@ class Chain:
         self.charged = self.ended_well and not self.report
 
     def waiting(self) -> tuple[int, int]:
-        """Return (how many records the database does not have yet, how many bytes of the segments the
-        database does not have yet, without the heads). After a start of the reader, records and bytes that
-        the database already has are counted, too, until the reader has read past them.
+        """Return (how many records the database does not have yet, how many bytes of the segments it does not
+        have yet, without the heads). After a start of the reader, both may be too large until it has read
+        past what the database already has.
         """
         self._count()
         size = 0
@@ -386,9 +380,8 @@ class Chain:
         return True
 
     def _next(self) -> None:
-        """Go on with the next segment, which must exist. Delete the segment that was read, because the
-        database has its records; a segment with unreadable parts is renamed instead, and one that the ledger
-        may need stays.
+        """Go on with the next segment, which must exist. Delete the segment that was read; one with
+        unreadable parts is renamed instead, and one that the ledger may need stays.
         """
         with self._path(self._numbers[1]).open("rb") as following:
             os.fsync(following.fileno())  # it repeats the open exchanges of the segment that is deleted
@@ -420,9 +413,7 @@ class Chain:
             return None
 
     def _damage_body(self) -> None:
-        """Count an entry that is whole, but whose body cannot be decoded, as one more damaged place, and mark
-        its segment as damaged.
-        """
+        """Count an entry that is whole, but whose body cannot be decoded, as one more damaged place."""
         self._damage()
         self._unread = (self._unread[0] + 1, self._unread[1])
 
@@ -445,9 +436,9 @@ class Chains:
         self._lock = -1
 
     def hold(self) -> bool:
-        """Try to become the reader of the folder. Returns True if this process is the reader now, also if it
-        was before; False if another process is the reader, or tests the lock now (`told`). Raises OSError,
-        for example if the lock file cannot be opened.
+        """Try to become the reader of the folder. Returns True if this process is the reader now; False if
+        another process is, or tests the lock now (`told`). Raises OSError, for example if the lock file
+        cannot be opened.
         """
         if self._lock >= 0:
             return True
@@ -477,9 +468,7 @@ class Chains:
         return list(self.chains.values())
 
     def _clear(self) -> None:
-        """Delete the files that never became segments, because their processes ended before they gave the
-        files their names.
-        """
+        """Delete the files that never became segments, because their processes ended before."""
         for path in self._folder.glob(f"*{UNNAMED}"):
             with suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -498,8 +487,8 @@ class Chains:
 
     def tell(self, state: State) -> None:
         """Write the state of this reader into the reader's file as JSON, where the function `told` finds it.
-        JSON of more than 4,000 bytes is cut off, so it cannot be read. Writes nothing if this process is not
-        the reader; an error of the disk is ignored.
+        JSON of more than 4,000 bytes is cut off. Writes nothing if this process is not the reader; an error
+        of the disk is ignored.
         """
         if self._lock >= 0:
             with suppress(OSError):
@@ -517,9 +506,8 @@ class Chains:
 
 def told(folder: Path) -> dict[str, Any] | None:
     """Return the state that the latest reader of a folder has written, with an added field `running`: whether
-    a process is the reader of the folder now (more exactly, holds its lock). If that reader has written no
-    state yet, the result has `running` only. None = no process was the reader yet, or the state cannot be
-    read, for example because it was cut off, or because a field has a value of another type.
+    a process is the reader of the folder now. If that reader has written no state yet, the result has
+    `running` only. None = no process was the reader yet, or the state cannot be read.
     """
     try:
         descriptor = os.open(folder / READER, os.O_RDWR | os.O_CLOEXEC)

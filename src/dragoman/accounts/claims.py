@@ -1,8 +1,5 @@
 """Finds the limits that apply to an exchange or an attempt, and makes the claims on the counters of these
-limits.
-
-`Limits` is made once for a configuration. The limits of a caller and a model are cached once they are found.
-So a request usually costs one look-up, and a claim for each limit that applies.
+limits. `Limits` is made once for a configuration, and caches the limits of a caller and a model.
 """
 
 from __future__ import annotations
@@ -59,8 +56,7 @@ class Row:
 
 
 class _Windows:
-    """The claims of one `Found` on the counters of the windows that contain one moment. Requests with the
-    same `Found` use the same claims until the first of the windows is over.
+    """The claims of one `Found` on the counters of the windows that contain one moment.
 
     start, ends: Unix seconds; all windows contain each moment from `start` on and before `ends`. requests:
     claims with the amount 1 on the limits of `requests` and `concurrency`. tokens, money: claims with the
@@ -85,10 +81,10 @@ class _Windows:
 
 
 class Found:
-    """The limits that apply to a caller and a model, or to a deployment, grouped by the resource that they
-    count. rows: the limits whose subject is known. invented: the limits whose subject only the request itself
-    names, such as a tag; it is not known yet whether they apply, so the other attributes ignore them, except
-    `by_address`.
+    """The limits that apply to a caller and a model, or to a deployment. rows: the limits whose subject is
+    known, also in the groups `requests`, `tokens` and `money`. invented: the limits whose subject only the
+    request itself names, such as a tag; it is not known yet whether they apply, so the other attributes
+    ignore them, except `by_address`.
 
     measures: whether any limit counts tokens or money. by_address: whether any limit of `invented` counts
     addresses. refusing: a limit of money that refuses requests whose price is not known; None = there is
@@ -127,8 +123,7 @@ class Found:
 class Applied:
     """The limits of one exchange or one attempt. All claims are on the windows that contain one moment: the
     `now` of the first call of a method that has this argument; later values of `now` do not matter. Limits
-    that `join` has added have such a moment of their own. So an exchange that lasts longer than a window is
-    charged to the window in which it began to claim.
+    that `join` has added have such a moment of their own.
     """
 
     __slots__ = ("_found", "_joined", "_windows", "measures", "watched")
@@ -145,18 +140,17 @@ class Applied:
 
     def beyond(self, other: Applied) -> Applied | None:
         """Return those limits of this object that `other` does not have; None = `other` has all of them.
-        Limits that `other` got by `join` count as limits that it has. Limits that this object got by `join`
-        are never in the result.
+        Limits that `other` got by `join` count as its own; those that this object got by `join` are never in
+        the result.
         """
         known = {row.prefix for one in (other, *other._joined) for row in one._found.rows}
         rows = [row for row in self._found.rows if row.prefix not in known]
         return Applied(Found(rows)) if rows else None
 
     def join(self, further: Applied) -> None:
-        """Add the limits of another model to which the exchange turns. Later claims of tokens and money are
-        on these limits, too, and `standing_claims` has them. `of_requests`, `counters` and `rate_headers`
-        ignore them, and `bound` returns None. further: the limits that this object does not have yet (the
-        result of `beyond`).
+        """Add the limits of another model to which the exchange turns. Claims of tokens and money, and
+        `standing_claims`, have them from now on; `of_requests`, `counters` and `rate_headers` ignore them,
+        and `bound` returns None. further: the result of `beyond`.
         """
         self._joined += (further,)
         self.measures = self.measures or further.measures
@@ -326,7 +320,7 @@ class Limits:
         ) or any(one.resource not in _OF_REQUESTS for one in self._of_attempts)
         self.held: dict[Limit, None] = {}
         """The limits of the callers whose requests have come so far; emptied before there would be more than
-        100,000. Then limits of a caller come back only when they are not found in the cache of `found`.
+        100,000, so that some may be missing.
         """
         self._names: dict[frozenset[str], Grants] = {}
         self._found: dict[_Place, tuple[Caller | None, Found | None]] = {}
@@ -350,9 +344,7 @@ class Limits:
         models: the names by which the model is counted; several if the client has named a deployment that
         several models have. asked: the name that the client sent; None = it is not known, or stands for
         another model. bare: one more name of the model; "" = none. A limit for certain models applies if its
-        list has any of these names, or a pattern for one.
-
-        The result may be cached for later requests, so it must not be changed.
+        list has any of these names, or a pattern for one. The result must not be changed: it is cached.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None
@@ -411,9 +403,8 @@ class Limits:
         return None if found is None else Applied(found)
 
     def _find(self, caller: Caller | None, models: tuple[str, ...], names: set[str]) -> Found | None:
-        """Find the limits of a caller and a model, and add those of the caller to `held`. models: the names
-        by which the model is counted. names: all names of the model that a limit's list of models may
-        contain.
+        """Find the limits of a caller and a model, and add those of the caller to `held`. names: all names of
+        the model that a limit's list of models may contain.
         """
         held = () if caller is None else caller.limits
         counted: Mapping[Subject, str] = {} if caller is None else caller.counted

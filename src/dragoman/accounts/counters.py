@@ -1,9 +1,5 @@
 """Keeps the counters of all limits in the memory of one process. This code is also the specification of how a
 `Ledger` reserves and settles.
-
-A reservation or a settlement costs a few dictionary look-ups for each claim. The counters of windows that are
-over are dropped when the next request reserves something; counters that running requests hold, when these
-requests end. A counter of `concurrency` is dropped when no request holds it.
 """
 
 from __future__ import annotations
@@ -42,10 +38,9 @@ class MemoryLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
-        """Reserve all claims or none. Returns the reservation (`onto` itself, if it was given), or the
-        refusal of the first claim for which a hard limit has no room; then `onto` is unchanged. Never returns
-        None, because no other process uses these counters. Raises RequestFailed while the usage before the
-        start is not known, if `wait` was called with `refuse`. The arguments are those of `Ledger.reserve`.
+        """Reserve all claims or none, as `Ledger.reserve` does. Returns the reservation (`onto` itself, if it
+        was given), or the refusal of the first claim for which a hard limit has no room; never None, because
+        no other process uses these counters.
         """
         if now >= self._book.next:
             self._expire(now)
@@ -98,9 +93,7 @@ class MemoryLedger:
         return True
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
-        """Replace what was reserved by what was used, and drop those of its counters that are not needed any
-        more. The reservation has no claims afterwards. The arguments are those of `Ledger.settle`.
-        """
+        """Replace what was reserved by what was used, as `Ledger.settle` does."""
         claims, reservation.claims = reservation.claims, {}
         counts = self._counts
         for name, (limit, _, _, amount) in claims.items():
@@ -113,9 +106,7 @@ class MemoryLedger:
                 self._forget(name)
 
     def bind(self, claims: Sequence[Claim]) -> Bound:
-        """Return the counters of these claims, on which requests that are far from all limits reserve faster.
-        Never returns None, because no other process uses these counters.
-        """
+        """Return the counters of these claims (see `Bound`). Never returns None."""
         return Bound(self._book, claims, self._new)
 
     def standing(self, counter: str) -> Standing:
@@ -155,9 +146,8 @@ class MemoryLedger:
     async def adopted(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int:
-        """Charge nothing, and return 0 (see `Ledger.adopted`, which explains the arguments): at the start,
-        `seed` has raised the counters to the sums of the known usage records, also those of processes that
-        have ended.
+        """Charge nothing, and return 0: at the start, `seed` has raised the counters to the sums of the known
+        usage records, also those of processes that have ended.
         """
         return 0
 
@@ -195,8 +185,8 @@ class MemoryLedger:
         return count
 
     def _expire(self, now: float) -> None:
-        """Drop the counters of windows that are over. A counter that a running request holds is dropped when
-        the request ends. now: Unix seconds. Raises RequestFailed while nothing may be reserved (see `wait`).
+        """Drop the counters of windows that are over and that no running request holds. now: Unix seconds.
+        Raises RequestFailed while nothing may be reserved (see `wait`).
         """
         if self._refuses:
             raise RequestFailed(UNKNOWN)

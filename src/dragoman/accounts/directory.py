@@ -57,7 +57,7 @@ _KINDS: Final[Mapping[Subject, RowKind]] = {subject: kind for kind, subject in _
 
 
 def no_limits(*_: object) -> tuple[Limit, ...]:
-    """Return no limits, for any arguments. It can stand in the place of a `LimitsOf`."""
+    """Return no limits, for any arguments."""
     return ()
 
 
@@ -107,10 +107,9 @@ class Directory:
 
     @property
     def unreadable(self) -> dict[Owner, str]:
-        """{owner of limits in the database that cannot be read: which part, and why}, as far as it is known:
-        all after `limits` was called, and later those of rows that have changed. A key with such limits is
-        refused, and so are all keys of such a tenant, team or user. Revoked keys, and entries that the
-        configuration replaces, are missing.
+        """{owner of limits in the database that cannot be read: which part, and why}, as far as such limits
+        were met. A key with such limits is refused, and so are all keys of such a tenant, team or user.
+        Revoked keys, and entries that the configuration replaces, are missing.
         """
         return {owner: why for owner, why in self._unreadable.items() if not self._is_declared(owner)}
 
@@ -121,8 +120,8 @@ class Directory:
 
     @property
     def has_keys(self) -> bool:
-        """Whether the database has had any key, as far as its rows were taken: also a key that is revoked,
-        expired or removed now.
+        """Whether the database has had any key, as far as its rows were taken: also one that cannot be used
+        now.
         """
         return bool(self._digests)
 
@@ -131,9 +130,8 @@ class Directory:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
-        text removes the earlier one. Rows of the kind `own_keys` are ignored (`assembly.directory` keeps
-        them). `version` does not change: call `reached` afterwards. If the database was read before, limits
-        that cannot be read are logged.
+        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call
+        `reached` afterwards.
         """
         for row in rows:
             if row.kind != "own_keys":
@@ -171,8 +169,8 @@ class Directory:
         """Return the client with this key, or the fault to answer with if the key is disabled, if its user,
         team or tenant is disabled or was removed, if its user or team belongs to another tenant, or if limits
         of any of these cannot be read. None = the database has no such key, the key was revoked, or the
-        configuration has a key of the same name. The expiry (`Caller.expires`) is not checked, and nothing is
-        noted: see `used`. digest: the SHA-256 of the key, or of the key before its last rotation.
+        configuration has a key of the same name. The expiry (`Caller.expires`) is not checked. digest: the
+        SHA-256 of the key, or of the key before its last rotation.
         """
         found = self._decoded.get(digest)
         if found is None:
@@ -206,8 +204,7 @@ class Directory:
 
     def again(self, subject: Subject, name: str) -> Again | None:
         """Return how a tenant, team or user is counted whose name an earlier one had. None = it is counted by
-        its name, because no earlier one is known, it has no id, or the configuration declares it; or
-        `subject` is none of these three; or there is no tenant, team or user of this name.
+        its name, or there is no such tenant, team or user, or `subject` is none of these three.
         """
         kind = _KINDS.get(subject)
         found = None if kind is None else self.holder(kind, name)
@@ -223,10 +220,9 @@ class Directory:
 
     def limits(self) -> Iterator[Limit]:
         """Yield the limits of all tenants, teams and users, and those of the keys in the database, also of
-        revoked keys. If the configuration and the database have a tenant, team or user of the same name, only
-        the configuration's limits are yielded. No limits are yielded for the configuration's keys, and none
-        for keys in the database that have the same names as these. Nothing is yielded for an entry whose
-        limits cannot be read (`unreadable`), because its keys are refused.
+        revoked keys. If the configuration has an entry or a key of the same name, the one of the database is
+        left out. So are entries whose limits cannot be read (`unreadable`). The limits of the configuration's
+        keys are not yielded.
         """
         seen = self.declared
         for kind, subject in _SUBJECTS.items():
@@ -247,10 +243,10 @@ class Directory:
     ) -> tuple[Rights, str | None]:
         """Return (the rights of a key, the name of its tenant or None). The rights are what `entry` permits,
         narrowed by what the user, the team and the tenant permit, and only providers in the allowed regions.
-        The rights are disabled if the entry, the user, the team or the tenant is disabled; also if the user,
-        the team or the tenant was removed, or if the user or the team belongs to another tenant. owner: whose
-        entry it is. team, user: the names of the team and the user that the entry belongs to; None = it
-        belongs to none. The tenant is the one that the entry states; else the user's; else the team's.
+        They are disabled if any of the four is disabled, if the user, the team or the tenant was removed, or
+        if the user or the team belongs to another tenant. owner: whose entry it is. team, user: the names of
+        the team and the user that the entry belongs to; None = it belongs to none. The tenant is the one that
+        the entry states; else the user's; else the team's.
         """
         members: tuple[tuple[RowKind, Subject, str | None], ...] = (
             ("users", "user", user),
@@ -307,8 +303,8 @@ class Directory:
 
     def ids(self, tenant: str | None, team: str | None = None, user: str | None = None) -> dict[str, Any]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, team and user with
-        these names. None as an id = no name is given, there is no such entry, or the entry has no id: the
-        configuration declares it, or it was made before ids existed.
+        these names. None as an id = no name is given, there is no such entry, or the entry has no id (the
+        configuration declares it, for example).
         """
         names: dict[RowKind, str | None] = {"tenants": tenant, "teams": team, "users": user}
         return {
@@ -317,9 +313,9 @@ class Directory:
         }
 
     def outlived(self, entry: Permitted) -> bool:
-        """Whether the tenant that an entry states was removed, or is not known; also True if there is a new
-        tenant with the same name in the database. False if the entry states no tenant, or the configuration
-        declares a tenant of this name. The tenants of the entry's team and user do not matter.
+        """Whether the tenant that an entry states was removed, or is not known, even if a new tenant in the
+        database has its name. False if the entry states no tenant, or the configuration declares a tenant of
+        this name.
         """
         return entry.tenant is not None and self._meant("tenants", entry.tenant, [entry]) is None
 
@@ -330,8 +326,8 @@ class Directory:
         return owner.name in stated
 
     def _limits_of(self, stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
-        """Do what `Declared.limits_of` does. Limits that cannot be read are added to `unreadable` and logged,
-        once for each text.
+        """Do what `Declared.limits_of` does. Limits that cannot be read are added to `unreadable` and
+        logged.
         """
         try:
             return self.declared.limits_of(stated, name, subject)
@@ -355,8 +351,8 @@ class Directory:
 
     def _meant(self, kind: RowKind, name: str, members: Iterable[Permitted]) -> Permitted | None:
         """Return the tenant, team or user of this name, if it is the one that the entries `members` belong
-        to. None = there is none of this name, or it has an id (`_id`) and an entry states another id or none:
-        then it was made later, and the one that the entry belongs to was removed.
+        to. None = there is none of this name, or it was made later: it has an id, and an entry states another
+        id or none.
         """
         found = self.holder(kind, name)
         own, member = _id(found), id_of(kind)
@@ -379,9 +375,8 @@ class Directory:
 
     def _read(self, digest: bytes, packed: bytes) -> Caller | ir.Fault:
         """Decode a key. Returns its client; or `UNKNOWN` if the key was revoked, or if the configuration has
-        a key of the same name; or the fault of `barred` if the key or its owner is disabled. digest: the
-        SHA-256 of the key, or of the key before the last rotation. `Caller.expires` is right for that one.
-        packed: the key's row, as in `_keys`.
+        a key of the same name; or the fault of `barred`. digest: the SHA-256 of the key, or of the key before
+        the last rotation; `Caller.expires` is right for that one. packed: the key's row, as in `_keys`.
         """
         text, _, json = packed.partition(b"\n")
         name, entry = text.decode(), msgspec.json.decode(json, type=KeyEntry)

@@ -26,7 +26,7 @@ of the process.
 """
 END: Final = 4
 """The kind of the last entry of a process that has closed its journal while no exchange was open and the disk
-worked; it has no body. A process that is killed before does not write it.
+worked; it has no body.
 """
 
 UNREPORTED: Final = 5

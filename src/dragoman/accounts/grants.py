@@ -22,8 +22,7 @@ _MOST_CACHED: Final = 1024
 
 def remember(cached: dict[str, T], name: str, value: T) -> None:
     """Cache a value for a name that a client may have invented: `cached[name] = value`. A name of more than
-    `LONGEST_NAME` characters is not cached. If `cached` already has 1,024 names, it is emptied before, so
-    that clients cannot fill the memory.
+    `LONGEST_NAME` characters is not cached. If `cached` already has 1,024 names, it is emptied before.
     """
     if len(name) <= LONGEST_NAME:
         if len(cached) >= _MOST_CACHED:
@@ -108,8 +107,8 @@ def ungrouped(entries: Iterable[str], groups: Mapping[str, Iterable[str]]) -> It
 
 
 def _expression(pattern: str) -> str:
-    """Return a regular expression that matches the same names as a pattern with `*`. Its parts between two
-    `*` are in atomic groups, so the time of a match grows only linearly with the length of the name.
+    """Return a regular expression that matches the same names as a pattern with `*`. Its atomic groups keep a
+    match from taking exponential time.
     """
     first, *middle, last = [re.escape(part) for part in re.split(r"\*+", pattern)]
     return first + "".join(f"(?>.*?{part})" for part in middle) + ".*" + last

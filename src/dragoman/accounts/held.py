@@ -27,11 +27,10 @@ def holds_key(text: str, knows: Callable[[bytes], bool]) -> bool:
     beginning of the keys that the gateway makes (`dgm_`) is in it without an ASCII letter or digit before it,
     even if the gateway has no such key.
 
-    Also True if a key that the gateway has is the whole text (without blanks around it), all after the first
-    word (`Bearer KEY`), one of the words (between blanks, commas and semicolons), the name or value of a
-    parameter (`token="KEY"`), or the user name or password of `Basic`. Only the first 8,000 characters are
-    searched for these. Both rules are also used for the decoded text of `Basic`, if it is in the first 8,000
-    characters. knows: returns whether the gateway has a client key with this SHA-256.
+    Also True if a key that the gateway has is in the first 8,000 characters as a part by itself: the whole
+    text, all after the first word (`Bearer KEY`), a word, or the name or value of a parameter
+    (`token="KEY"`). Both rules are also used for the decoded text of `Basic`, and for its user name and
+    password. knows: returns whether the gateway has a client key with this SHA-256.
     """
     texts = [text, *_basic(text)]
     if any(_MINTED.search(one) for one in texts):

@@ -36,9 +36,8 @@ class Journal(Protocol):
 
     def opened(self, record: UsageRecord) -> None:
         """Record that an exchange is about to call a provider. The same exchange may be opened again when it
-        reserves more; its latest record counts. Raises JournalFailed if the record cannot be written and the
-        operator wants such requests to be refused. While others can be written, a record that cannot be
-        encoded is only counted as lost.
+        reserves more; its latest record counts. Raises JournalFailed if nothing can be written and the
+        operator wants such requests to be refused. A record that cannot be encoded is counted as lost.
 
         record: what is known of the exchange. Its `units` are the reserved units (none if they are unknown),
         its `settled` states the reserved amount of each counter, and its `cut` is True.
@@ -65,9 +64,7 @@ class Backlog:
     def __init__(self, most: int = WAITING) -> None:
         self.records: dict[str, UsageRecord] = {}
         self.lost = 0
-        """How many records were lost, because there was no room or they could not be encoded. An exchange
-        counts twice if neither its opened nor its closed record can be encoded.
-        """
+        """How many records were lost, because there was no room or they could not be encoded."""
         self._most = most
 
     def add(self, record: UsageRecord) -> bool:
@@ -81,9 +78,7 @@ class Backlog:
         return True
 
     def first(self, number: int) -> list[UsageRecord]:
-        """Return the records that have waited longest, at most `number`; one that has replaced another has
-        its place. They go on waiting.
-        """
+        """Return the records that have waited longest, at most `number`. They go on waiting."""
         return [record for record, _ in zip(self.records.values(), range(number), strict=False)]
 
 

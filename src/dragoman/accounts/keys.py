@@ -58,11 +58,10 @@ class ClientKeys:
     database; None = there is no database for keys. headers: names of headers, besides `authorization`,
     `api-key` and those in `OURS`, in which clients may send a key; see `presented`. hosts: names of this
     gateway, besides `localhost` and names that end in `.localhost`, that the Host header of a request without
-    a known key may have. any_host: True = a request without a known key may have any Host header; `keyless`
-    checks the header nevertheless. anyone: the caller of a request without a known key, if no key is required
-    and the directory has had no key, or there is no directory; if the directory has had keys, the caller is
-    EVERYBODY. keyless: {protocol: the caller that the method `keyless` returns}. now: returns the time in
-    Unix seconds.
+    a known key may have. any_host: True = it may be any Host header, except for the method `keyless`. anyone:
+    the caller of a request without a known key, if no key is required; EVERYBODY replaces it when the
+    directory has had keys. keyless: {protocol: the caller that the method `keyless` returns}. now: returns
+    the time in Unix seconds.
     """
 
     def __init__(
@@ -95,17 +94,15 @@ class ClientKeys:
     @property
     def required(self) -> bool:
         """Whether clients must send a key. If this depends on the directory (`required` is None): whether the
-        directory has had a key; True if the directory was not read since the start, because it may have keys;
-        False if there is no directory.
+        directory has had a key; True also if it was not read since the start; False if there is no directory.
         """
         if self._required is not None or self._directory is None:
             return bool(self._required)
         return self._directory.has_keys or not self._directory.read
 
     def again(self) -> Self:
-        """Return a copy of this object, with the same keys. The server caches a caller together with the
-        object that admitted the caller (`Again` in `server.head`). If the copy replaces this object, the
-        server looks up all callers again.
+        """Return a copy of this object, with the same keys. If it replaces this object, the server looks up
+        all callers again.
         """
         return copy.copy(self)
 
@@ -125,18 +122,16 @@ class ClientKeys:
     def authenticate(
         self, headers: Mapping[str, str], key: str | None = None, first: str | None = None
     ) -> Caller | ir.Fault:
-        """Return the caller of a request, or the fault to answer with. The faults are: the key has expired;
-        the key or its owner is disabled, its owner was removed, or two of its owners are of different
-        tenants; a key is required, and it is missing, mistyped, revoked or unknown; the database could not be
-        read since the start, so it is not known whether it has this key, or whether a key is required at all;
-        no key is required, but the Host header of a request without a known key is invalid, or has a name
-        that is not a name of this gateway, and `any_host` is False. If no key is required, a request with an
-        unknown key is treated as one without a key.
+        """Return the caller of a request, or the fault to answer with. There is a fault if the key may not be
+        used (it has expired, or it or an owner of it is disabled, for example); if a key is required, and it
+        is missing or unknown; while the database could not be read since the start, if it may have the key,
+        or may make a key required; and if no key is required, but the Host header of a request without a
+        known key is not allowed (`any_host`, `hosts`). If no key is required, an unknown key counts as no
+        key.
 
         headers: by lower-case names. key: the gateway's key in the URL's query, None or "" = none. first: the
-        gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. The key in the path counts before
-        the key in a header, because some clients must send another key in a header; the key in a header
-        counts before the key in the query. Only the key that counts is looked up.
+        gateway's key in the URL's path (`/key/KEY/…`), None or "" = none. Only one key is looked up: the one
+        in the path, else the one in a header, else the one in the query.
         """
         key = first or self.presented(headers) or key
         if key and (known := self._known(key)) is not None:
@@ -154,9 +149,8 @@ class ClientKeys:
         return EVERYBODY if self._directory is not None and self._directory.has_keys else self._anyone
 
     def name_of(self, key: str) -> str | None:
-        """Return the name of the client with this key; None = there is no such key, or it is revoked, or
-        `authenticate` would return the fault of a disabled key. The expiry is not checked. Looking up a name
-        is no use of the key.
+        """Return the name of the client with this key; None = there is no such key, or it may not be used.
+        The expiry is not checked. Looking up a name is no use of the key.
         """
         found = self._known(key)
         return found.name if isinstance(found, Caller) else None
@@ -180,11 +174,10 @@ class ClientKeys:
         return UNKNOWN if key else _MISSING
 
     def keyless(self, face: str, headers: Mapping[str, str], peer: str) -> Caller | None:
-        """Return the caller of a request that has no key in a header and comes from this machine. None if the
-        protocol `face` of the path has no keyless caller; also if a header for keys was sent, even without a
-        key (`presented` does not return None), if the request comes from another machine or has a header of a
-        proxy (`passed_on`), or if its Host header is invalid or has a name that is not a name of this
-        gateway.
+        """Return the caller of a request that has no key in a header and comes from this machine; None = the
+        protocol `face` of the path has no keyless caller, a header for keys was sent (`presented` does not
+        return None), the request comes from another machine or through a proxy (`passed_on`), or its Host
+        header is not allowed (`hosts`).
 
         headers: by lower-case names. peer: the address of the connection's other end.
         """
@@ -214,11 +207,8 @@ class ClientKeys:
         self, headers: Mapping[str, str], fields: Sequence[tuple[bytes, bytes]]
     ) -> ir.Fault | None:
         """Return the fault for a request in which a header that may hold a key comes several times, with
-        different values: nobody can tell which of them the client means. None = there is no such header.
-
-        RFC 9110, section 5.3, does not allow these headers to come several times. The same value again is
-        accepted, because it changes nothing. headers: by lower-case names. fields: the same headers as they
-        came in, with lower-case names.
+        different values; None = there is no such header. headers: by lower-case names. fields: the same
+        headers as they came in, with lower-case names.
         """
         if len(fields) == len(headers):
             return None
@@ -236,8 +226,7 @@ class ClientKeys:
 def _ending(caller: Caller | ir.Fault, expires: float | None, earlier: object) -> Caller | ir.Fault:
     """Return the client of a key, with the key's time of expiry; a fault is returned unchanged. expires: as
     in `Key`. earlier: the client or fault that an earlier entry of the configuration has for the same key,
-    None = there is no such entry. If both entries have a client, the later expiry counts, and None is the
-    latest.
+    None = there is no such entry. If both entries have a client, the later expiry counts; None = never.
     """
     if isinstance(caller, ir.Fault):
         return caller
@@ -263,10 +252,8 @@ def _read_host(host: str) -> tuple[str, bool]:
 
 
 def unnamed(key: str) -> str:
-    """Return a name for a client whose key has no name in the configuration, for example "key 1f3a09cc".
-
-    The name depends only on the key. So a client keeps its stored state after other keys are added or
-    removed. Two keys get the same name only if 32 bits of a hash are equal.
+    """Return a name for a client whose key has no name in the configuration, for example "key 1f3a09cc". The
+    name depends only on the key.
     """
     return f"key {minting.digest('name of ' + key).hex()[:8]}"
 

@@ -31,10 +31,10 @@ served during that time.
 
 
 class Reservation:
-    """The amounts that one exchange, or one attempt, has reserved. claims: {name of the counter: claim}. Only
-    a ledger and `split` change `claims`. term: written by a ledger over a shared store, 0 for other ledgers:
-    how often the store had taken back this process's places (`concurrency`) when the reservation was made, or
-    `withdraw` was last called with it. Whoever has a reservation must call `Ledger.settle` with it.
+    """The amounts that one exchange, or one attempt, has reserved. Whoever has it must call `Ledger.settle`
+    with it. claims: {name of the counter: claim}; only a ledger and `split` change them. term: written by a
+    ledger over a shared store, 0 for other ledgers: how often the store had taken back this process's places
+    (`concurrency`) when the reservation was made, or when `withdraw` was last called with it.
     """
 
     __slots__ = ("claims", "term")
@@ -53,9 +53,8 @@ class Reservation:
 
 class Refused(NamedTuple):
     """Why nothing was reserved. claim: a claim that a hard limit refuses. standing: the amounts of this
-    claim's counter. again: when a request of this size may be tried again (see the function `again`), in Unix
-    seconds; None = never, because the request is larger than the whole limit, or because the used amount
-    leaves no room for it and the limit's window does not end.
+    claim's counter. again: when a request of this size may be tried again, in Unix seconds; None = never (see
+    the function `again`).
     """
 
     claim: Claim
@@ -64,8 +63,8 @@ class Refused(NamedTuple):
 
     def held_already(self, amount: int, now: float) -> Refused:
         """Return this refusal for a request whose existing reservation should have grown. amount: what the
-        existing reservation has of the counter. In the result it counts as used instead of reserved, because
-        it does not become free before the request ends; so `again` may be later. now: Unix seconds.
+        existing reservation has of the counter; in the result it counts as used, because it does not become
+        free before the request ends. now: Unix seconds.
         """
         standing = Standing(self.standing.used + amount, self.standing.reserved - amount)
         return Refused(self.claim, standing, again(self.claim, standing, now))
@@ -145,15 +144,13 @@ class Ledger(Protocol):
     def lapsed(self, reservation: Reservation, now: float) -> bool:
         """Whether other processes may have got the places (`concurrency`) of this reservation, because this
         process was silent for too long: it was stopped, for example. Then `withdraw` has to be called before
-        a provider is called. False also while nobody can tell, because the store is away and requests are
-        served without it. now: Unix seconds.
+        a provider is called. False also while nobody can tell. now: Unix seconds.
         """
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
         """Give back the places (`concurrency`) of a reservation at hard limits. Their claims are removed from
         the reservation and returned; the caller has to reserve them again, onto this reservation. The other
-        claims stay reserved. If only one process uses the counters, no place can lapse: nothing is given
-        back, and the result is [].
+        claims stay reserved. [] also if only one process uses the counters, so that no place can lapse.
         """
 
     def far(self, claims: Iterable[Claim]) -> bool:
@@ -169,9 +166,9 @@ class Ledger(Protocol):
 
     def settle(self, reservation: Reservation, used: Mapping[str, int], now: float) -> None:
         """Replace what was reserved by what was used. Afterwards the reservation has no claims, so settling
-        it again changes nothing. used: {name of the counter: amount}. Nothing is charged to a counter that is
-        missing in it. A counter on which the reservation has no claim is ignored. Counters of `concurrency`
-        must not be in it. now: Unix seconds.
+        it again changes nothing. used: {name of the counter: amount}, without counters of `concurrency`; a
+        missing counter is charged nothing, and one on which the reservation has no claim is ignored. now:
+        Unix seconds.
         """
 
     def standing(self, counter: str) -> Standing:
@@ -181,8 +178,8 @@ class Ledger(Protocol):
 
     async def standings(self) -> Mapping[str, Standing]:
         """Return {name of the counter: amounts} for the counters of all processes together; if a shared store
-        does not answer, only what this process knows. A counter that nobody has used may be missing; a
-        counter whose window is over may be missing, too.
+        does not answer, only what this process knows. A counter may be missing if nobody has used it, or if
+        its window is over.
         """
 
     def seed(self, used: Mapping[str, int]) -> None:
@@ -201,17 +198,16 @@ class Ledger(Protocol):
     async def adopted(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int | None:
-        """Charge what an ended process has used, and release what it held. A ledger whose counters only one
-        process uses does nothing (`MemoryLedger.adopted`). process: its name. report: what `unreported` of
-        its ledger has returned last. records: from its journal. A record is charged once, even if it is
-        passed several times, or if the process has reported its use. Returns how many records were charged;
-        None = the ledger was closed before all was done, so somebody has to call this again.
+        """Charge what an ended process has used, and release what it held (a ledger whose counters only one
+        process uses does nothing). process: its name. report: what `unreported` of its ledger has returned
+        last. records: from its journal. A record is charged once, even if it is passed several times, or if
+        the process has reported its use. Returns how many records were charged; None = the ledger was closed
+        before all was done, so somebody has to call this again.
         """
 
     def unreported(self) -> bytes:
         """Return what `adopted` needs besides the records if this process ends now, in a form that only a
-        ledger reads. b"" = nothing: all that was used is reported, or is in the records of the journal, and
-        nothing is held that a process that ends in good order has to give back.
+        ledger reads. b"" = nothing.
         """
 
     async def leave(self, patience: float) -> None:

@@ -34,8 +34,8 @@ the exchange fails; if it refuses the model of a fallback, the next candidate is
 """
 UnknownPrice: TypeAlias = Literal["allow", "refuse"]
 AGAIN: Final[frozenset[Subject]] = frozenset({"tenant", "team", "user"})
-"""The subjects of which a later one with the name of a removed one is counted under another name
-(`windows.again`).
+"""The subjects that are counted under another name (`windows.again`) if one with the same name was removed
+before.
 """
 OF_ATTEMPTS: Final[frozenset[Subject]] = frozenset({"deployment", "provider"})
 NANO: Final = 1_000_000_000
@@ -50,16 +50,16 @@ class Limit(msgspec.Struct, frozen=True):
     """One limit.
 
     name: as operators know the limit. It is a part of the names of the limit's counters, as are `resource`,
-    `window`, `every` and `models`; so the counters stay the same when the configuration is loaded again and
-    none of these has changed. resource: what the limit counts. most: how much may be used in one window; for
-    money in nano-USD. window: the unit of the window's length; None for `concurrency`. every: how many units
-    one window lasts: 5 for 5 minutes; 1 for week, month and lifetime. subject: whom the limit counts. only:
-    the names of the keys, tags, … that the limit is for, or patterns with `*`; None = all names of its
-    subject. models: the names of the models whose requests are counted, or patterns with `*`; None = all
-    models. hard: True = a request that would exceed the limit is refused; False = the limit is soft: it only
-    warns. warn_at: the part of `most`, from 0 to 1, at which the limit begins to warn; None = no warning
-    before the limit is reached. unknown_price: what a limit on money does with a request whose price is not
-    known: `refuse` it, or `allow` it and count nothing.
+    `window`, `every` and `models`; so the counters stay the same as long as none of these changes. resource:
+    what the limit counts. most: how much may be used in one window; for money in nano-USD. window: the unit
+    of the window's length; None for `concurrency`. every: how many units one window lasts: 5 for 5 minutes; 1
+    for week, month and lifetime. subject: whom the limit counts. only: the names of the keys, tags, … that
+    the limit is for, or patterns with `*`; None = all names of its subject. models: the names of the models
+    whose requests are counted, or patterns with `*`; None = all models. hard: True = a request that would
+    exceed the limit is refused; False = the limit is soft: it only warns. warn_at: the part of `most`, from 0
+    to 1, at which the limit begins to warn; None = no warning before the limit is reached. unknown_price:
+    what a limit on money does with a request whose price is not known: `refuse` it, or `allow` it and count
+    nothing.
     """
 
     name: str

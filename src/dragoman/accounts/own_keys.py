@@ -23,16 +23,16 @@ encrypt 2³² times.
 
 
 class Undecipherable(Exception):
-    """A tenant's key for a provider cannot be decrypted: it was encrypted with a master key that this gateway
-    does not have, or its row in the database was changed since. The text names the tenant and the provider.
+    """A tenant's key for a provider cannot be decrypted: this gateway does not have the master key, or the
+    key's row in the database was changed. The text names the tenant and the provider.
     """
 
 
 class Cipher:
-    """Encrypts tenants' keys with the current master key, and decrypts them with all master keys. current:
-    the current master key. old: earlier master keys, which only decrypt. random: returns at least 12 random
-    bytes. The constructor raises ImportError if the extra `encryption` is not installed. The attribute
-    `current` is the id of the current master key (as in `OwnKey.master`), not the key.
+    """Encrypts tenants' keys with the current master key, and decrypts them with all master keys. The
+    constructor raises ImportError if the extra `encryption` is not installed. old: earlier master keys, which
+    only decrypt. random: returns at least 12 random bytes. The attribute `current` is the id of the current
+    master key (as in `OwnKey.master`), not the key.
     """
 
     def __init__(self, current: Secret, old: Sequence[Secret], random: Callable[[], bytes]) -> None:
@@ -90,8 +90,8 @@ class OwnKeys:
 
     async def keep(self, key: OwnKey, secret: Secret) -> OwnKey:
         """Encrypt a tenant's key and store it, in place of the tenant's earlier key for that provider. The
-        caller must then tell the other processes (see `DirectoryStore.keep_own`). key: the row to store; its
-        fields `cipher` and `master` are filled in a copy. secret: the provider's key. Returns the stored row.
+        caller must then tell the other processes (see `DirectoryStore.keep_own`). key: the row to store,
+        whose fields `cipher` and `master` are ignored. secret: the provider's key. Returns the stored row.
         """
         whole = self._cipher.encrypt(key, secret)
         await self._store.keep_own(whole)

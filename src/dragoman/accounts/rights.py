@@ -54,11 +54,10 @@ ALL = Rights()
 
 
 def narrowed(rights: Rights, owner: Owner, entry: Permitted, groups: Groups, limits_of: LimitsOf) -> Rights:
-    """Return `rights`, narrowed to what `entry` permits, too. The entry's tags and limits are added to those
-    of `rights`. The result is disabled if `rights` or the entry is disabled; if both are, `disabled` is that
-    of `rights`. If limits cannot be read, `unreadable` says so, of the first entry with such limits. A field
-    of the entry that is None permits everything. owner: whose entry it is. groups: {name of a group: model
-    names and patterns}. limits_of: makes the entry's limits.
+    """Return `rights`, narrowed to what `entry` permits, too; a field of the entry that is None permits
+    everything. The entry's tags and limits are added to those of `rights`. If both are disabled, `disabled`
+    is that of `rights`; and so is `unreadable`, if the limits of both cannot be read. owner: whose entry it
+    is. groups: {name of a group: model names and patterns}. limits_of: makes the entry's limits.
     """
     may, limits, unreadable = rights.may, rights.limits, rights.unreadable
     if entry.limits is not None:

@@ -2,11 +2,11 @@
 and removed again only if their write has failed.
 
 The name of a segment has a random mark of its process and a number that counts up; so the order of segments
-depends on no clock. The process holds a lock on its newest segment (flock(2)). The kernel removes the lock
-when the process ends for any reason; so other processes can find out that it has ended (`accounts.chains`). A
-write goes into the page cache of the operating system, so it survives a killed process. A thread writes new
-bytes to the disk about every 0.2 s, so a power failure loses about the last 0.2 s. If writing fails, records
-wait in memory, and the process tries to begin a new segment until it can.
+depends on no clock. The process holds a lock on its newest segment (flock(2)), which the kernel removes when
+the process ends; so other processes can find out that it has ended (`accounts.chains`). A write goes into the
+page cache of the operating system, so it survives a killed process. A thread writes new bytes to the disk
+about every 0.2 s, so a power failure loses about the last 0.2 s. If writing fails, records wait in memory,
+and the process tries to begin a new segment until it can.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ class FileJournal:
     """Writes the journal of one process into files. Implements `accounts.journal.Journal`. Only one thread
     may use it.
 
-    folder: where the segments are; it is made if it is missing. Other processes may have their segments
-    there, too. size: no segment is begun while all files in the folder and the beginning of a new one have
-    more bytes than this. processes: how many processes write there; if `size` is small, their number makes
-    the segments smaller. refuse: True = `opened` raises JournalFailed while nothing can be written. backlog:
-    for the records that wait in memory, None = a new one. mark: identifies this process for ever; None = a
-    random mark. The constructor makes the first segment, and starts a thread for it. If the segment cannot be
-    made, the constructor raises nothing: `last_error` says why, and `tend` tries again.
+    folder: where the segments are, also those of other processes; it is made if it is missing. size: no
+    segment is begun while all files in the folder and the beginning of a new one have more bytes than this.
+    processes: how many processes write there; if `size` is small, their number makes the segments smaller.
+    refuse: True = `opened` raises JournalFailed while nothing can be written. backlog: for the records that
+    wait in memory, None = a new one. mark: identifies this process for ever; None = a random mark. The
+    constructor makes the first segment, and starts a thread. If the segment cannot be made, it raises
+    nothing: `last_error` says why, and `tend` tries again.
     """
 
     outlives: Final = True
@@ -138,11 +138,9 @@ class FileJournal:
         self._renew()
 
     def opened(self, record: UsageRecord) -> None:
-        """Write that an exchange is about to call a provider. record: what is known of it. If the same
-        exchange is opened again, its latest record counts. With `refuse` (see the constructor), raises
-        JournalFailed while nothing can be written; without it, the entry is written when the next segment
-        begins. A record that cannot be encoded is counted as lost, and JournalFailed is not raised because of
-        it.
+        """Write that an exchange is about to call a provider, as `Journal.opened`. With `refuse` (see the
+        constructor), raises JournalFailed while nothing can be written; without it, the entry is then written
+        when the next segment begins.
         """
         if self._refuse and self.last_error is not None:
             raise JournalFailed(self.last_error)
@@ -169,9 +167,8 @@ class FileJournal:
             self._renew()
 
     def stored(self, ids: list[str]) -> None:
-        """Remove the records with these ids from memory, because the database has them. Later `tend` or
-        `close` writes these ids to the journal, so that a reader does not take their exchanges for open. Ids
-        of records that do not wait in memory are ignored.
+        """Remove the records with these ids from memory, because the database has them. Ids of records that
+        do not wait in memory are ignored.
         """
         for id_ in ids:
             if self.backlog.records.pop(id_, None) is not None:
@@ -277,9 +274,7 @@ class FileJournal:
         self._sync_failed = f"not synced to the disk: {error.strerror or error}"
 
     def _catch_up(self) -> None:
-        """Write records that wait in memory, and the ids of records that the database got from memory: at
-        most `_PORTIONS` times `_PORTION` of each.
-        """
+        """Write records that wait in memory, and the ids of records that the database got from memory."""
         for _ in range(_PORTIONS):
             ids, records = self._stored[:_PORTION], self.backlog.first(_PORTION)
             entries = [entry_of(STORED, id_.encode()) for id_ in ids]
@@ -294,8 +289,8 @@ class FileJournal:
 
     def _renew(self) -> None:
         """Begin the next segment. If that fails, or the folder has reached its size, `last_error` says so.
-        The new file gets its name when it has all open exchanges and what is not reported, and only then the
-        lock on the earlier segment is removed. So at any time one of the two is locked.
+        The lock on the earlier segment is removed only when the new one has its name, so that one of the two
+        is always locked.
         """
         path = self._folder / f"{self.mark}-{self._number + 1:08d}{SUFFIX}"
         try:
@@ -365,8 +360,7 @@ class _Syncing:
     """A thread that syncs segments to the disk, and closes segments after the next one has begun.
 
     folder: where the segments are. failed: called if syncing fails, in that thread or in the caller of `end`.
-    The thread starts when the first segment begins. A process that is going to fork must not have threads, so
-    it must not begin a segment.
+    The thread starts when the first segment begins, so a process that is going to fork must not begin one.
     """
 
     def __init__(self, folder: Path, failed: Callable[[OSError], None]) -> None:

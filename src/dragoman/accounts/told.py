@@ -19,8 +19,8 @@ from dragoman.state.counters import Resource, read
 WARNING: Final = "x-dragoman-warning"
 _SOON: Final = 1.0
 _OWN: Final = frozenset[Subject]({"key", "user", "team", "tenant"})
-"""The subjects whose amounts a refusal tells to the client. Other subjects may count other tenants, too, so a
-refusal tells only the size of the limit.
+"""The subjects whose amounts a refusal tells to the client. For other subjects, which may count other
+tenants, too, it tells only the size of the limit.
 """
 _LONG: Final = frozenset({"day", "week", "month", "lifetime"})
 """The windows in which a limit of tokens is a budget, not a rate."""
@@ -65,12 +65,11 @@ def date(seconds: float) -> str:
 
 
 def fault(refused: Refused, now: float) -> ir.Fault:
-    """Return the fault for a request that a limit refuses. refused: which claim on which limit was refused,
-    and what was used and reserved then. now: Unix seconds.
+    """Return the fault for a request that a limit refuses. now: Unix seconds.
 
-    The kind of the fault is `quota` for a budget (`is_budget`), so that clients do not repeat the request at
-    once; for any other limit it is `rate_limit`. The fault's `retry_after` is the number of seconds after
-    which the request may succeed; None = it cannot succeed as long as the limit stays as it is.
+    Its kind is `quota` for a budget (`is_budget`), so that clients do not repeat the request at once; for any
+    other limit `rate_limit`. Its `retry_after` is the number of seconds after which the request may succeed;
+    None = it cannot succeed as long as the limit stays as it is.
     """
     limit = refused.claim.limit
     too_large = refused.claim.amount > limit.most > 0
@@ -190,9 +189,7 @@ def _when(refused: Refused, wait: float | None, *, too_large: bool) -> str:
 
 
 def _wait(refused: Refused, now: float) -> float | None:
-    """Return the number of seconds after which the refused request may succeed; None = it cannot succeed as
-    long as the limit stays as it is.
-    """
+    """Return the `retry_after` of `fault`."""
     claim = refused.claim
     if claim.amount > claim.limit.most:
         return None

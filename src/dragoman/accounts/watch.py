@@ -24,7 +24,7 @@ class LimitEvent(NamedTuple):
     """An event that an operator should know about a limit. kind: "limit_warning" = the limit is nearly used
     up; "limit_reached" = the limit refuses requests, or a soft limit is exceeded. limit: its name. whose:
     "key ci-agent"; "" = all requests together. counted: the size of the limit: "60 requests per minute".
-    message: a clause for people, as `_sentence` makes it.
+    message: a clause for people.
     """
 
     kind: Kind
@@ -66,9 +66,9 @@ class Watch:
 
     def refusals(self, now: float) -> dict[str, int]:
         """Return how many requests this process has refused in the present hour and the 23 hours before, by
-        the limit and the subject that it counts: {name of a counter without its window: requests}. The
-        refusals of all windows count together. A counter that has refused nothing is missing. All counts
-        begin again from 0 when more than 10,000 such counters have refused. now: Unix seconds.
+        the limit and the subject that it counts: {name of a counter without its window: requests}. A counter
+        that has refused nothing is missing. All counts begin again from 0 when more than 10,000 such counters
+        have refused. now: Unix seconds.
         """
         earliest = int(now) // _HOUR - _HOURS
         found = {
@@ -81,11 +81,10 @@ class Watch:
         """Return the text of the header `x-dragoman-warning` for an answer; None = the answer gets no
         warning. Tell operators of each limit that is reached or warns (see `tell`).
 
-        A limit is reached here if it is soft and exceeded. A limit warns if the used and reserved amounts
-        have come to the part `warn_at` of its size, such as 0.8. If several limits are reached or warn, the
-        text names the limit of which the largest part is used or reserved; characters that are not ASCII are
-        escaped. claims: on the counters to look at. standing: `Ledger.standing`; it has to include what this
-        request has reserved. now: Unix seconds.
+        A soft limit is reached if it is exceeded. A limit warns if the used and reserved amounts have come to
+        the part `warn_at` of its size, such as 0.8. The text names only the limit of which the largest part
+        is used or reserved; characters that are not ASCII are escaped. claims: on the counters to look at.
+        standing: `Ledger.standing`; it has to include what this request has reserved. now: Unix seconds.
         """
         worst, most = None, -1.0
         for claim in claims:

@@ -33,8 +33,7 @@ def prefix_of(limit: Limit, value: str) -> str:
 
 def shown(value: str) -> str:
     """Return the name of a subject in the form that counters show: the name itself; or `#` and 32 digits of
-    its hash, if the name is long, begins with `#` or has characters that cannot be printed. So names that
-    clients invent become short, and two names do not share a counter.
+    its hash, if the name is long, begins with `#` or has characters that cannot be printed.
     """
     if len(value) <= _LONGEST and value.isprintable() and not value.startswith(_HASHED):
         return value
@@ -43,8 +42,7 @@ def shown(value: str) -> str:
 
 def again(name: str, id_: str) -> str:
     """Return the name under which limits count a tenant, a team or a user, if an earlier one with the same
-    name was removed, so that the counters of the earlier one do not count: `name`, `/@` and the first 8
-    characters of `id_`, the id of the present one.
+    name was removed: `name`, `/@` and the first 8 characters of `id_`, the id of the present one.
     """
     return f"{name}{_AGAIN}{id_[:_OF_ID]}"
 
@@ -57,8 +55,8 @@ def name_of(value: str, subject: Subject) -> str:
 
 
 def mark_of(models: Iterable[str] | None) -> str:
-    """Return 8 hexadecimal digits of a hash of these model names, so that two limits of the same name for
-    different models have different counters; "" = the limit is for all models (`models` is None).
+    """Return 8 hexadecimal digits of a hash of these model names; "" = the limit is for all models (`models`
+    is None).
     """
     if models is None:
         return ""

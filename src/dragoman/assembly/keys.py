@@ -82,9 +82,8 @@ def declared_of(config: Config) -> Declared:
 
 def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
     """Return the limits of a key, tenant, team or user. stated: a tuple of sections of the configuration, or
-    the JSON value from the database. name, subject: of the owner. The name of each limit is made of both, as
-    in `key ci-agent`. Raises UnreadableLimits if a part of the JSON value cannot be read or limits nothing:
-    what another version or a person has written there was to limit something.
+    the JSON value from the database. name, subject: of the owner; the name of each limit is made of both, as
+    in `key ci-agent`. Raises UnreadableLimits if a part of the JSON value cannot be read or limits nothing.
     """
     sections, wrong = (stated, None) if isinstance(stated, tuple) else stored_bounds(stated)
     if wrong is not None:
@@ -96,7 +95,7 @@ def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
 
 def stored_bounds(stated: Any) -> tuple[tuple[Bounds, ...], Problem | None]:
     """Return (the limits of an entry of the database, the first problem with them; None = they are right).
-    With a problem, the limits are incomplete. stated: the JSON value.
+    With a problem, the limits may be incomplete. stated: the JSON value.
     """
     sections, problems = stated_bounds(stated)
     empty = (
@@ -124,9 +123,8 @@ def _permitted(section: Permissions) -> Permitted:
 
 
 def _caller(key: ClientKey, known: Directory) -> Caller | ir.Fault:
-    """Return the client with this key of the configuration. If the key, or its tenant, team or user is
-    disabled, or if its team or user belongs to another tenant (`Directory.rights`), return the fault to
-    answer with. known: has what the configuration declares.
+    """Return the client with this key of the configuration; if the key may not be used (it or its tenant is
+    disabled, for example), the fault to answer with. known: has what the configuration declares.
     """
     name = key.client
     rights, tenant = known.rights(_permitted(key), Owner("key", name), key.team, key.user)

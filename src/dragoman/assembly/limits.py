@@ -45,22 +45,19 @@ _DIMENSIONS: Final[Mapping[Subject, Dimension | None]] = {
     "global": None,
 }
 """{subject of a limit: the dimension of usage records that has the subject's names}; None = all records
-together. Usage of a missing subject cannot be found in the records: records have no addresses, and only those
-names of models that clients use.
+together. The subjects `address` and `model` are missing: the records do not tell what they have used.
 """
 
 
 FindAgain: TypeAlias = Callable[[Subject, str], Again | None]
-"""Returns how a tenant, team or user is counted whose name an earlier one had: under which name, and since
+"""Returns how limits count a tenant, team or user whose name an earlier one had: under which name, and since
 when. Its arguments are the subject and the name. None = it is counted by its name, and all usage under this
 name is its own. See `Directory.again`.
 """
 
 
 def no_again(_: Subject, __: str) -> None:
-    """Return None: no name had an earlier tenant, team or user. It can stand in the place of
-    `Directory.again`.
-    """
+    """Return None: no name had an earlier tenant, team or user."""
 
 
 class Records(Protocol):
@@ -99,11 +96,10 @@ def limits_of(config: Config) -> Iterator[Limit]:
 
 
 def held_limits(config: Config, directory: Directory | None) -> Iterator[Limit]:
-    """Yield the limits that keys, tenants, teams and users state: those of the configuration, and those of
-    the database under other names (`Directory.limits`). If several keys of the configuration have the same
-    name, only the limits of the first one are yielded; the configuration allows no others. directory: has the
-    database's entries, and the tenants, teams and users that `config` declares; None = there is no database
-    for them.
+    """Yield the limits that keys, tenants, teams and users state, in the configuration and in the database
+    (`Directory.limits`). If several keys of the configuration have the same name, only the limits of the
+    first one are yielded. directory: has the database's entries, and the tenants, teams and users that
+    `config` declares; None = there is no database for them.
     """
     named: set[str] = set()
     for key in config.auth.keys:
@@ -139,9 +135,9 @@ class Restoring:
     """Lets the counters of limits begin with earlier usage, until that has succeeded once for each limit.
 
     store: may have usage records. journaling: brings the records into the store; None = nobody does. refuse:
-    what all limits do after a start until earlier usage is known: True = they refuse all requests; False =
-    they begin at 0. After that, limits that are added to the running gateway begin at 0 until it is known.
-    again: returns how a tenant, team or user is counted whose name an earlier one had.
+    what limits do after a start until earlier usage is known: True = they refuse all requests; False = they
+    begin at 0. Limits that are added afterwards begin at 0 until it is known. again: returns how a tenant,
+    team or user is counted whose name an earlier one had.
     """
 
     def __init__(
@@ -167,14 +163,13 @@ class Restoring:
         self._closed = False
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
-        """Restore the counters of those limits that the latest successful call did not have. Returns True if
-        all are restored, or if the store keeps no usage records. Returns False if that is not possible now;
-        then it is tried again in the background until it succeeds, but not after `close`.
+        """Restore the counters of those limits that are not restored yet. Returns True if nothing is left to
+        restore, or if the store keeps no usage records. Otherwise returns False; then it is tried again in
+        the background until it succeeds, but not after `close`.
 
         limits: all limits of the gateway. recovered: at a start, whether the database has all records of
-        processes that have ended; if False, what it has is restored, and the result is False, unless there
-        is nothing to restore. None = this is not a start: requests may be running, so the method first has
-        the waiting records written to the database.
+        processes that have ended; if False, what it has is restored, and the result is False, unless there is
+        nothing to restore. None = this is not a start: requests may be running.
         """
         self._wanted = {_counted(one): one for one in limits}
         failed = await self._try(recovered=recovered)
@@ -214,9 +209,8 @@ class Restoring:
 
     async def _try(self, *, recovered: bool | None = None) -> str | None:
         """Try once to restore the limits that are not restored yet. Returns why that failed, for the log;
-        None = it succeeded, or there is nothing to restore; the ledger then need not wait any more.
-        recovered: at a start, whether the database has all records of ended processes. None = requests may be
-        running.
+        None = nothing is left to restore. recovered: at a start, whether the database has all records of
+        ended processes. None = requests may be running.
         """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
@@ -246,8 +240,8 @@ class Restoring:
         self, found: Mapping[str, Found], limits: Sequence[Limit], usage: Records, now: float
     ) -> Mapping[str, Found]:
         """Return `found` without the counters that need no restoring: while this gateway ran, they themselves
-        have already counted all usage that the records have. Counters of a key that was just made are an
-        example. limits: the new limits. usage: the records. now: Unix seconds.
+        have counted all usage that the records have. limits: the new limits. usage: the records. now: Unix
+        seconds.
         """
         charged, live = await charges(limits, usage, now), await self._ledger.standings()
         return {
@@ -289,11 +283,9 @@ async def seeds(
     """Return {name of a counter: usage} for the counters of these limits whose windows contain `now` (Unix
     seconds). Raises StoreFailed if the records cannot be read.
 
-    A limit that is new was not charged for earlier usage, so it needs `told`. `told` is 0 for limits with the
-    subject address or model, for limits that are only for some models, and for limits of `concurrency`.
-
-    again: returns how a tenant, team or user is counted whose name an earlier one had; the usage of the
-    earlier one does not count.
+    `told` is 0 for limits with the subject address or model, for limits that are only for some models, and
+    for limits of `concurrency`. again: returns how a tenant, team or user is counted whose name an earlier
+    one had; the usage of the earlier one does not count in `told`.
     """
     asked: dict[tuple[float, Dimension | None], Mapping[str, Spent]] = {}
 

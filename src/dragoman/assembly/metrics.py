@@ -79,9 +79,8 @@ def of_process(
 def of_gateway(
     metrics: Metrics, health: Health, *, workers: int, sessions: int, now: float
 ) -> Iterator[Sample]:
-    """Yield the present values of the whole gateway. The process that answers `/metrics` calls this, and the
-    values of other processes are not added. workers: how many are configured. sessions: how many the store
-    has. now: monotonic seconds.
+    """Yield the present values of the whole gateway. The process that answers `/metrics` calls this. workers:
+    how many are configured. sessions: how many the store has. now: monotonic seconds.
     """
     processes = metrics.processes(now)
     yield Sample(UPTIME, now - metrics.cells.began(now))

@@ -1,8 +1,5 @@
 """The providers' own lists of models in the memory of one process, and the files from which a later start
-reads the lists.
-
-Each list is one file in the folder `model-lists` of Dragoman's own folder. If a file cannot be read, and the
-list is not in memory, there is no list until it was fetched.
+reads the lists. Each list is one file in the folder `model-lists` of Dragoman's own folder.
 """
 
 from __future__ import annotations
@@ -32,9 +29,8 @@ _listed = msgspec.json.Decoder(Listed).decode
 
 def addresses_of(loaded: Loaded) -> dict[str, str]:
     """Return {name of a provider: its base URL} for the providers whose lists of models are used. {} if the
-    setting `discover` is false. Left out are providers whose `discovery` is off, providers whose list does
-    not have the names that requests use, and providers that are called with their clients' credentials,
-    because the gateway has no credential with which to fetch their lists.
+    setting `discover` is false. Left out are providers whose `discovery` is off, providers whose list has
+    other names than those that requests use, and providers that are called with their clients' credentials.
     """
     if loaded.config.discover is False:
         return {}
@@ -77,9 +73,9 @@ class ModelLists:
         return {name: listed.models for name in self.addresses if (listed := self.of(name)) is not None}
 
     def put(self, name: str, listed: Listed) -> bool:
-        """Have this list of a provider from now on; `of` returns it if its base URL is the provider's.
-        Returns whether the models, their order or facts, or the base URL differ from the list that was used
-        before; True if none was used.
+        """Take a provider's list into the memory, in place of an earlier one; `of` returns it if its base URL
+        is the provider's. Returns whether the models, their order or facts, or the base URL differ from the
+        list that was used before; True if none was used.
         """
         mark, before = mark_of(listed), self.mark(name)
         self._known[name], self._marks[name] = listed, mark
@@ -92,9 +88,7 @@ class ModelLists:
         return self._marks[name] if self.of(name) is not None else ""
 
     def file(self, name: str, address: str) -> Path:
-        """Return the file of a provider's list that comes from the base URL `address`. The name of the file
-        is a hash of both.
-        """
+        """Return the file of a provider's list that comes from the base URL `address`."""
         hashed = blake2b(f"{name}\n{address}".encode(), digest_size=12).hexdigest()
         return self._folder / f"{hashed}.json"
 
@@ -112,9 +106,9 @@ class ModelLists:
         return listed if listed.address == address else None
 
     def write(self, name: str, now: float) -> None:
-        """Write a provider's list to its file. Also delete the other files of the folder that were not
-        written for 90 days. It blocks. If the disk fails, no error is raised, and only this object's first
-        failure is logged. Raises KeyError if no list of the provider is in memory. now: Unix seconds.
+        """Write a provider's list to its file, and delete the other files of the folder that were not written
+        for 90 days. It blocks. If the disk fails, no error is raised, and only this object's first failure is
+        logged. Raises KeyError if no list of the provider is in memory. now: Unix seconds.
         """
         listed = self._known[name]
         file = self.file(name, listed.address)

@@ -57,9 +57,8 @@ _Prices: TypeAlias = Callable[[str], Price | None]
 
 class Names(msgspec.Struct, frozen=True, dict=True):
     """The model names of a gateway. table: finds what a name stands for. known: {name of a provider:
-    well-known models that the model list shows}. A configured provider is in `known` only if its vendor is
-    known, no models are configured for it, and its own list of models is not known. The simulator is in it,
-    too, if it is enabled.
+    well-known models that the model list shows}, for providers of a known vendor with neither configured
+    models nor a list of their own that is known, and for the simulator, if it is enabled.
     """
 
     table: Table
@@ -72,10 +71,10 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         caller: Caller | None = None,
     ) -> Iterator[Entry]:
         """Yield the entries of the model list, sorted by name. granted: only models whose names these grants
-        allow; a name that they allow without a pattern is yielded even if the list lacks it, if the name
-        stands for something and the other arguments allow it. None = all models of the list. providers: only
-        models with a deployment at one of these providers; None = all. caller: leave out the names that are
-        reserved for other clients; None = leave out no name.
+        allow; a name that they state without a pattern is yielded even if the list lacks it, if it stands for
+        something. None = all models of the list. providers: only models with a deployment at one of these
+        providers; None = all. caller: leave out the names that are reserved for other clients; None = leave
+        out none.
         """
         return self.table.each(self._listed, granted, providers, caller)
 
@@ -86,9 +85,8 @@ class Names(msgspec.Struct, frozen=True, dict=True):
         return self._folded.get(name.lower(), ())
 
     def example(self, first: Container[str]) -> str | None:
-        """Return the name of a model to try: the first model of the model list that may chat and is in
-        `first`; else the first other one that may chat. "First" is by name, but in each of the two groups
-        simulated models come last. None = there is no such model.
+        """Return the name of a model to try, one that may chat; None = there is none. Models of the list that
+        are in `first` come before others, and simulated models come last in each of the two groups.
         """
         entries = [entry for entry in self.entries() if may_chat(entry.deployment)]
         entries.sort(key=lambda entry: (entry.id not in first, entry.provider == "simulate"))
@@ -117,8 +115,8 @@ def naming(
 
     own: names of upstreams made in code. models: models registered in code. local: the names of this
     machine's models, used only if `local` is enabled; None = those that are installed or stated in the
-    configuration. lists: the providers' own lists of models; None = no list is known. Raises ConfigError for
-    a name that stands for nothing, or an alias that points back to itself.
+    configuration. lists: the providers' own lists of models; None = no list is known. Raises ConfigError if
+    names do not fit together (an alias that points back to itself, for example).
     """
     config, lists = loaded.config, lists or {}
     named = [
@@ -181,7 +179,7 @@ def naming(
 
 def refuse_unknown(loaded: Loaded, names: Names) -> None:
     """Raise ConfigError if a list of models in the configuration (of a client key or a group, for example)
-    has a name or a pattern that stands for nothing (`_is_offered`). names: all names of the configuration.
+    has a name or a pattern that stands for nothing. names: all names of the configuration.
     """
     unknown = [doubt.problem for doubt in loaded.doubts if not _is_offered(doubt.name, names)]
     if unknown:
@@ -190,8 +188,8 @@ def refuse_unknown(loaded: Loaded, names: Names) -> None:
 
 def _is_offered(name: str, names: Names) -> bool:
     """Whether a name or a pattern in a client's grants stands for something. A name does if it has a route,
-    or if it is the name of an embedded model, installed or not. A pattern does if the part before its first
-    `/` is the name of a provider, or if a name in the model list matches the pattern.
+    or if it is that of an embedded model, also of one that is not installed. A pattern does if the part
+    before its first `/` is the name of a provider, or if it matches a name in the model list.
     """
     if WILDCARD not in name:
         return names.table.find(name) is not None or known_weights(name.removeprefix("local/")) is not None
@@ -327,9 +325,8 @@ def headers_of(model: ModelSettings) -> dict[str, str]:
 
 
 def _prices(model: ModelSettings, uses: Sequence[str], prices: _Prices) -> tuple[Price | None, ...]:
-    """Return the price of each deployment of a model, in their order; None = unknown. Prices are looked up
-    only if the model's settings compare them (`policy: cost` or `max_cost`); otherwise all are None. uses:
-    the deployments. prices: returns the price of a deployment.
+    """Return the price of each deployment of a model, in their order; None = unknown. All are None if the
+    model's settings do not compare prices (`policy: cost` or `max_cost`). uses: the deployments.
     """
     if model.policy != "cost" and model.max_cost is None:
         return (None,) * len(uses)
@@ -354,8 +351,7 @@ def _usual(rates: Rates | None) -> Price | None:
 
 def _max_cost(model: ModelSettings, config: Config, prices: _Prices) -> MaxCost | None:
     """Return how much more than the first choice another deployment or a fallback may cost; None = any amount
-    more. The result also has the known prices of the deployments of all models, and of the model's fallbacks
-    that are deployments (`provider/model`).
+    more. The result also has the known prices of all deployments that may be compared.
     """
     if (stated := model.max_cost) is None:
         return None
@@ -424,8 +420,8 @@ def opening_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ir.Message, ...]:
 
 
 def _reserved(alias: AliasSettings) -> Reserved | None:
-    """Return for which clients an alias is reserved: for those of its tenant, if it has one. If a client has
-    made the alias, they also need a grant for the name that the alias stands for. None = it is not reserved.
+    """Return which clients may use an alias: those of its tenant, if it has one; and if a client has made it,
+    only those with a grant for the name that it stands for. None = all clients.
     """
     if alias.tenant is None and alias.owner is None:
         return None

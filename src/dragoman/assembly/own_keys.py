@@ -1,11 +1,10 @@
-"""Serves the requests of tenants that have brought providers' keys: each such provider that is called over
-HTTP is called with the tenant's key, and with no other key.
+"""Serves the requests of tenants that have brought providers' keys. A provider for which a tenant has brought
+a key is called with this key, and with no other, if it is called over HTTP.
 
 Each process has all of these keys in memory. The requests of such a tenant get another `Runtime`. In it, the
 upstreams of these providers have the tenant's account instead of the operator's accounts, and the memory
 about providers has the tenant's key instead of the provider's pool of keys. Everything else is shared:
-routes, connections, and what the gateway remembers of deployments. So the engine never has to choose between
-the keys of two tenants.
+routes, connections, and what the gateway remembers of deployments.
 """
 
 from __future__ import annotations
@@ -66,9 +65,7 @@ class OwnAccounts:
         """{name of a tenant: (the general runtime, the tenant's runtime that was made from it)}."""
 
     def use(self, loaded: Loaded) -> None:
-        """Use another configuration from now on. All keys are decrypted again, because the configuration may
-        have other master keys and other providers.
-        """
+        """Use another configuration from now on. All keys are decrypted again."""
         self._loaded = loaded
         self._read(anew=True)
 
@@ -94,9 +91,9 @@ class OwnAccounts:
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
         """Return the passage with the key that the client's tenant has brought for the passage's provider;
-        None = the client has no tenant, its tenant has brought no such key, or the configuration no longer
-        has the provider. Otherwise raises RequestFailed if the tenant's key cannot be used, or an operator
-        has disabled the provider. caller: None = the client has no key.
+        None = there is no tenant or no such key, or the configuration no longer has the provider. Otherwise
+        raises RequestFailed if the key cannot be used, or an operator has disabled the provider. caller: None
+        = the client has no key.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None
@@ -111,8 +108,8 @@ class OwnAccounts:
     def _with(self, runtime: Runtime, brought: Mapping[str, Brought]) -> Runtime:
         """Return a copy of a runtime in which a tenant's keys are used for the providers that they belong to.
         A provider whose key cannot be used is not called (`Runtime.unreadable`). runtime: the general one.
-        brought: {name of a provider: the tenant's key for it}; a provider that the configuration does not
-        have, or that is not called over HTTP, is ignored.
+        brought: {name of a provider: the tenant's key for it}; a provider that is unknown, or not called over
+        HTTP, is ignored.
         """
         backends, spoken = dict(runtime.backends), all_over_http(runtime.backends)
         called = {
@@ -141,7 +138,7 @@ class OwnAccounts:
 
     def _read(self, *, anew: bool = False) -> None:
         """Decrypt the rows that are new or have changed, and forget keys whose rows are gone. anew: True =
-        decrypt all rows, because the configuration may have other master keys.
+        decrypt all rows.
         """
         self._runtimes.clear()
         if not self._rows and not self._of:
@@ -159,7 +156,7 @@ class OwnAccounts:
 
     def _cipher(self) -> Cipher | None:
         """Return the cipher that decrypts the keys. None = there is no configuration or no master key, or the
-        extra `encryption` is not installed; the log says whether it is the extra.
+        extra `encryption` is not installed; this is logged.
         """
         auth = None if self._loaded is None else self._loaded.config.auth
         if auth is None or auth.encryption_key is None:
@@ -179,8 +176,8 @@ def _brought(
 ) -> Brought:
     """Return the key in a row, decrypted. A key that cannot be decrypted, or that the provider cannot use,
     has no secret and is disabled. cipher: None = nothing can be decrypted. met: {id of a key: what is
-    remembered about it}, for the keys of this provider; an unknown key begins without any memory. provider:
-    None = the configuration does not have the provider.
+    remembered about it}, for the keys of this provider. provider: None = the configuration does not have the
+    provider.
     """
     secret: Secret | None = None
     try:
@@ -197,9 +194,8 @@ def _brought(
 
 
 def _identity(row: OwnKey, secret: Secret | None) -> str:
-    """Return the id of a key: a hash of the tenant, the provider and the secret, equal in all processes. The
-    secret cannot be found out from the id. secret: None = there is no usable secret; the hash is then made
-    without it.
+    """Return the id of a key: a hash of the tenant, the provider and the secret, equal in all processes.
+    secret: None = there is no usable secret; the hash is then made without it.
     """
     told = f"{row.tenant}\n{row.provider}\n{'' if secret is None else secret.reveal()}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]

@@ -33,8 +33,8 @@ class Parts:
 
     def take(self, name: str, of: Any, make: Callable[[], T], close: Callable[[T], Awaitable[None]]) -> T:
         """Return the part of this name for the new configuration: the running part if it was made from an
-        equal `of`, else a new part. of: the settings from which the part is made. make: returns a new part.
-        close: closes a part that `make` has returned.
+        equal `of`, else a new part from `make`. of: the settings from which the part is made. close: closes
+        what `make` has returned.
         """
         known = self._before.get(name)
         if known is None or known.of != of:
@@ -45,9 +45,7 @@ class Parts:
         return what
 
     def hold(self, name: str, of: Any, make: Callable[[], T]) -> T:
-        """Return the part of this name for the new configuration, a part that need not be closed: the running
-        part if it was made from an equal `of`, else a new part from `make`.
-        """
+        """Return the part of this name as `take` does, for a part that need not be closed."""
         known = self._before.get(name)
         if known is None or known.of != of:
             known = Part(make(), of, None)
@@ -68,7 +66,7 @@ class Parts:
 
     def left(self) -> list[Part]:
         """Return the parts of the earlier configuration that this one does not go on with, in order to close
-        them. A second call returns [], and after the first call `new` returns all parts.
+        them. Call it once: it forgets the earlier parts.
         """
         left = [part for name, part in self._before.items() if self.all.get(name) is not part]
         self._before = {}
@@ -77,7 +75,7 @@ class Parts:
 
 async def close(parts: Iterable[Part]) -> None:
     """Close parts, the last one first. If closing a part fails, the others are closed nevertheless, and then
-    the error is raised; of several errors, the one that came last.
+    the (last) error is raised.
     """
     async with AsyncExitStack() as opened:
         for part in parts:

@@ -18,9 +18,9 @@ _UNSEEN = object()
 
 
 def prices_of(loaded: Loaded) -> PricesOf:
-    """Return a function that returns the prices of a deployment (`provider/model`); None = unknown. Up to
-    1,024 results are cached, because finding one takes about a millisecond. The function also accepts
-    deployments that the configuration does not have, such as further models that an answer has used.
+    """Return a function that returns the prices of a deployment (`provider/model`); None = unknown. It caches
+    results. It also accepts deployments that the configuration does not have, such as further models that an
+    answer has used.
     """
     pricing = Pricing(loaded.config, loaded.providers)
     known: dict[str, Rates | None] = {}

@@ -2,8 +2,7 @@
 
 The cheapest request is the list of models, which costs nothing. If a provider has no list, or shows the list
 without a key, the key is tested by counting the tokens of a prompt; if the gateway cannot have the provider
-count, by a chat request with one output token. If the provider answers with an error, the result has the
-provider's message.
+count, by a chat request with one output token.
 """
 
 from __future__ import annotations
@@ -46,12 +45,11 @@ _HELLO: Final = (ir.Message("user", (ir.Text("Hi"),)),)
 class Row(msgspec.Struct):
     """The test result of one key of a provider.
 
-    key: the last four characters of the key or token, or of the id of an access key; None = there is none;
-    "" = the key is too short to show a part of it. asked: the request that was sent last; "models" also if
-    none was sent. ms: how many milliseconds the last test took; 0.0 = there was none. state: "ok"; "refused"
-    = the provider refused the key or the account; "not reached" = no connection was possible; "failed" = any
-    other error, or nothing could be asked. message: the message of the error, at most 300 characters if it is
-    the provider's; or our own text ("5 models").
+    key: the last four characters of the key or token, or of the id of an access key; None = there is none; ""
+    = the key is too short to show a part of it. asked: the request that was sent last; "models" also if none
+    was sent. ms: how many milliseconds the last test took; 0.0 = there was none. state: "ok"; "refused" = the
+    provider refused the key or the account; "not reached" = no connection was possible; "failed" = any other
+    error, or nothing could be asked. message: for people; a provider's message is cut to 300 characters.
     """
 
     provider: str
@@ -68,8 +66,8 @@ class _Unproven(DragomanError):
 
 class Probe:
     """Tests keys of providers, with at most eight requests at once. found: the configuration. upstreams: the
-    providers that may be tested, by name. say: called with a line of text for each provider that gets another
-    request than that for its list of models, before the first such request, because a chat costs something.
+    providers that may be tested, by name. say: called with a line of text before a provider first gets
+    another request than that for its list of models, because a chat costs something.
     """
 
     def __init__(
@@ -84,10 +82,9 @@ class Probe:
         self._said: set[str] = set()
 
     async def run(self, accounts: Mapping[str, Sequence[int]] | None = None) -> list[Row]:
-        """Test keys with the lists of models. Then test the keys that a list could not test with other
-        requests. Returns one row for each account: one for each key, or one for a provider without keys.
-        accounts: {name of a provider: the indexes of its accounts to test}; None = all accounts of all
-        providers.
+        """Test keys with the lists of models, and with other requests those that a list could not test.
+        Returns one row for each account: one for each key, or one for a provider without keys. accounts:
+        {name of a provider: the indexes of its accounts to test}; None = all accounts of all providers.
         """
         if accounts is None:
             accounts = {name: range(len(one.accounts)) for name, one in self._upstreams.items()}
@@ -148,8 +145,7 @@ class Probe:
 
     def _question(self, row: Row, number: int) -> Awaitable[None] | None:
         """Return an awaitable that tests a key which the list of models could not test; `row` will get the
-        result. None = there is no model to ask; then `row` gets this as its failure. `say` is called once for
-        each provider. number: the index of the account.
+        result. None = there is no model to ask, which is in `row`. number: the index of the account.
         """
         upstream = self._upstreams[row.provider]
         model = self._model(row.provider)
@@ -170,10 +166,8 @@ class Probe:
         return self._timed(row, lambda: _count(counter, model, number))
 
     def _model(self, provider: str) -> str | None:
-        """Return the name of the first model that may chat, in this order, without patterns with `*`: the
-        provider's models that `models` in the configuration calls; the provider's own setting `models`; the
-        well-known ones in the provider's list; all in its list. If no list was read, or it is empty, all
-        well-known ones take the place of the list. None = there is no such model.
+        """Return the name of a model of this provider that may chat: if possible one that the configuration
+        names, else a well-known one, else any that the provider lists. None = no such model is known.
         """
         settings, row = self._found.config.models.values(), self._found.providers[provider]
         named = [target.use.partition("/") for model in settings for target in model.targets]
@@ -188,8 +182,8 @@ class Probe:
         return next(filter(may_chat, choices), None)
 
     async def _timed(self, row: Row, question: Callable[[], Awaitable[str]]) -> None:
-        """Await `question`, at most eight questions at once. `row` gets the text that it returns, or the
-        failure; and the milliseconds. Raises _Unproven if `question` does.
+        """Await `question`. `row` gets the text that it returns, or its failure; and the milliseconds. Raises
+        _Unproven if `question` does.
         """
         async with self._turns:
             began = SYSTEM.monotonic()
@@ -214,9 +208,7 @@ def _state(fault: ir.Fault) -> State:
 
 
 def _names(raw: bytes) -> list[str]:
-    """Return the model names in a list of models in any protocol. Raises WireError if `raw` is not such a
-    list.
-    """
+    """Return the model names in a list of models. Raises WireError if `raw` is not such a list."""
     try:
         value: Any = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError):

@@ -42,8 +42,8 @@ from dragoman.upstreams.wire import WireUpstream
 def described(upstream: Upstream, provider: Provider | None) -> str:
     """Return a text about a provider: its name, and the number of its keys, such as "openai 2 keys". Without
     keys it is the name alone, or "openai no key" if the vendor wants a key. If the gateway signs in with an
-    identity, the text has the kind of identity instead. provider: None = the upstream was made in code, or
-    belongs to no configured account.
+    identity, the text has the kind of identity instead. provider: None = the upstream has no configured
+    provider.
     """
     if provider is not None and provider.identity is not None:
         return f"{upstream.name} signs in by {provider.identity.kind}"
@@ -76,7 +76,7 @@ def wire_upstream(
 
 def answer_limits(settings: ProviderSettings) -> AnswerLimits:
     """Return the limits on a provider's answers, from its settings. If `max_silence` is not set, the limit on
-    silence is three times `timeouts.first_byte`. If the number that counts is 0, silence has no limit.
+    silence is three times `timeouts.first_byte`. 0 = silence has no limit.
     """
     answers, first_byte = settings.answers, settings.timeouts.first_byte
     silence = 3 * first_byte if answers.max_silence is None else answers.max_silence
@@ -205,8 +205,8 @@ def _account(provider: Provider, api: Api, key: Key | None) -> Account:
 
 
 def _identity(provider: Provider, key: str | None) -> str:
-    """Return the id of an account: a hash of the provider's name, its first chat URL and `key`. The key
-    cannot be found out from the id. key: the text of the key, or the kind of an identity; None = no key.
+    """Return the id of an account: a hash of the provider's name, its first chat URL and `key`. key: the text
+    of the key, or the kind of an identity; None = no key.
     """
     told = f"{provider.name}\n{provider.apis[0].chat_url}\n{key or ''}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
@@ -258,9 +258,8 @@ def passage_of(
 
 
 def _live_urls(api: Api) -> dict[str, str]:
-    """Return {"": the URL at which the provider's realtime sessions are opened; TRANSCRIBING: the URL of
-    sessions that only transcribe, if its protocol has them}. {} = its protocol has no realtime sessions, or
-    the base URL is not known.
+    """Return {"": the URL of the provider's realtime sessions; TRANSCRIBING: that of sessions that only
+    transcribe, if its protocol has them}. {} = there are no realtime sessions, or the base URL is not known.
     """
     base, live = api.base_url or _base_url(api), DIALECTS[api.dialect].live
     if base is None or live is None or (url := live.address(base, api.query)) is None:
@@ -281,9 +280,8 @@ def _base_url(api: Api) -> str | None:
 
 
 def connection_settings(settings: ProviderSettings, client: ClientName) -> tuple[Any, ...]:
-    """Return the settings on which the connections to a provider depend, only to be compared. If two results
-    are equal, the connections can stay. For certificates the result has a hash of their content (`digest`),
-    because the files may be replaced. client: which HTTP client is used.
+    """Return the settings on which the connections to a provider depend, with a hash of the content of its
+    certificates. If two results are equal, the connections can stay. client: which HTTP client is used.
     """
     files = (settings.ca_file, settings.client_cert, settings.client_key)
     certificates = [(file, digest(file)) for file in files]
@@ -308,7 +306,7 @@ def transport_of(
 ) -> Transport:
     """Return the connections to one provider. name: the provider's name. client: which HTTP client is used.
     reached: called when a limit is reached that does not fail an exchange. space: the memory that all answers
-    of all providers share. Raises ConfigError if a certificate cannot be used.
+    of all providers share. Raises ConfigError if the settings cannot be used, such as a certificate.
     """
     pool = settings.pool
     try:

@@ -58,9 +58,7 @@ _FAST: Final = 1
 
 
 class Recording:
-    """Stores the finished exchanges of one process, and finds the exchanges that all processes have
-    stored.
-    """
+    """Stores the finished exchanges of one process. Finds those that all processes have stored."""
 
     def __init__(self, store: Exchanges) -> None:
         self.stored = self.dropped = 0
@@ -86,11 +84,9 @@ class Recording:
 
     def adopt(self, worker: int, secrets: Iterable[str], metrics: Metrics | None) -> None:
         """Use these values from now on. worker: the number of this worker, for traces. secrets: the secrets
-        of the configuration, which `Redaction` removes from what is stored. metrics: counts stored and
-        dropped exchanges; None = nobody counts them.
-
-        The secrets of the earlier configuration are still removed, too, because requests may have begun with
-        it. If exchanges are waiting, all secrets that were removed until now are still removed.
+        of the configuration, which `Redaction` removes from what is stored; those of the earlier
+        configuration are still removed, too, because requests may have begun with it. metrics: counts stored
+        and dropped exchanges; None = nobody counts them.
         """
         known = frozenset(secrets)
         self._secrets = known | (self._secrets if self.waiting else self._latest)
@@ -98,10 +94,10 @@ class Recording:
         self._worker, self._redaction, self._metrics = worker, Redaction(self._secrets, _breathe), metrics
 
     def note(self, exchange: Exchange) -> None:
-        """Have a finished exchange stored. An exchange that asked for no model, called no provider and did
-        not fail is not stored, such as a health check. An exchange that asked for no model is stored without
-        its bodies. If too many exchanges wait (`WAITING`, `WAITING_BYTES`), the oldest are dropped. After
-        `close` the exchange is dropped. `exchange` is not changed.
+        """Have a finished exchange stored. One that asked for no model, called no provider and did not fail,
+        such as a health check, is not stored; any other that asked for no model is stored without its bodies.
+        If too many exchanges wait (`WAITING`, `WAITING_BYTES`), the oldest are dropped. After `close` has
+        ended, the exchange is dropped. `exchange` is not changed.
         """
         if exchange.asked is None and exchange.fault is None and not exchange.attempts:
             return
@@ -192,7 +188,7 @@ class Recording:
 
     async def _write(self) -> bool:
         """Write a batch of the waiting exchanges. Returns False if the store has failed; then the batch goes
-        on waiting. Exchanges that cannot be stored for another reason are dropped, and the result is True.
+        on waiting. If writing fails for another reason, the batch is dropped, and the result is True.
         """
         if not self._batch:
             self._take()

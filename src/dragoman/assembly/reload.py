@@ -42,10 +42,10 @@ _LOOK: Final = 0.25
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a reload.
 
-    hash: a text that is equal for equal configurations (`fingerprint`), of the one that is used now. changed:
-    the settings that are used now with other values. restart: further settings that have changed; they are
-    used only after a restart. problems: why the new configuration is not used; empty = it is used. warnings:
-    what is unusual in the new configuration.
+    hash: the `fingerprint` of the configuration that is used now. changed: the settings that are used now
+    with other values. restart: further settings that have changed; they are used only after a restart.
+    problems: why the new configuration is not used; empty = it is used. warnings: what is unusual in the new
+    configuration.
     """
 
     hash: str
@@ -61,9 +61,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A new configuration that can be used. assembly: its parts; None = the running parts can stay, because
-    no setting in use has changed; or because the gateway has not started. outcome: the result of the reload,
-    if the configuration is used.
+    """A new configuration that can be used. assembly: its parts; None = the running parts can stay (no
+    setting in use has changed), or the gateway has not started. outcome: the result of the reload, if the
+    configuration is used.
     """
 
     loaded: Loaded
@@ -94,7 +94,7 @@ class Reloads:
         self._running = running
         self._seams = seams
         self.lock = asyncio.Lock()
-        """Held while this process alone loads the configuration again, and by whoever must not see that."""
+        """Held while this process reloads alone, and by others to keep such a reload away."""
         self._ended = False
         self._unused: dict[int, Prepared] = {}
         """{its `id()`: a configuration that was prepared, and neither used nor dropped yet}."""
@@ -118,7 +118,7 @@ class Reloads:
 
     @property
     def hash(self) -> str:
-        """A text that is equal for equal configurations (`fingerprint`), of the configuration in use."""
+        """The `fingerprint` of the configuration in use."""
         if self._hash is None:
             self._hash = fingerprint(self._loaded.config)
         return self._hash
@@ -132,10 +132,8 @@ class Reloads:
 
     async def reload(self, *, quiet: bool = False) -> Outcome:
         """Load the configuration again, and use it if it has no problems: in all workers, or in none. Returns
-        the outcome, also if there are problems. After `end`, the problem is that the gateway is closed.
-
-        quiet: True = the outcome is not reported if it has no news (`has_no_news`). In a gateway of several
-        workers `quiet` has no effect.
+        the outcome, also if there are problems. quiet: True = the outcome is not reported if it has no news
+        (`has_no_news`); without effect in a gateway of several workers.
         """
         if self.through is not None:
             return await self.through()
@@ -182,8 +180,8 @@ class Reloads:
 
     def use(self, prepared: Prepared) -> Outcome:
         """Use a prepared configuration from now on. Call it right after `prepare` has returned: no reload may
-        have happened in between. Returns the outcome of `prepared`. After `end`, which has closed the
-        prepared parts, changes nothing, and returns an outcome which says that the gateway is closed.
+        have happened in between. Returns the outcome of `prepared`; after `end`, changes nothing, and returns
+        an outcome which says that the gateway is closed.
         """
         if self._ended:
             return self.refuse([_CLOSED])
@@ -207,9 +205,7 @@ class Reloads:
             await close(prepared.assembly.parts.new())
 
     def refuse(self, problems: Sequence[Problem]) -> Outcome:
-        """Record why a new configuration is not used. Returns an outcome with these problems. Nothing else
-        changes.
-        """
+        """Record why a new configuration is not used. Returns an outcome with these problems."""
         self.problems = tuple(problems)
         return Outcome(hash=self.hash, problems=self.problems)
 
@@ -223,10 +219,9 @@ class Reloads:
         await close(parts)
 
     async def end(self) -> None:
-        """Load the configuration never again. Close the parts of a prepared configuration that is not used
-        yet, and all parts of earlier configurations, even if exchanges still use them. Before that, waits at
-        most 2 seconds for a reload that runs. If this process reloads alone, that reload changes nothing any
-        more, and closes what it has built.
+        """Load the configuration never again. Waits at most 2 seconds for a reload that runs. Then closes the
+        parts of prepared configurations that are not used, and all parts of earlier configurations, even if
+        exchanges still use them.
         """
         self._ended = True
         with suppress(TimeoutError):
@@ -262,10 +257,9 @@ def compared(before: Loaded, mark: str) -> tuple[Loaded, Outcome]:
 
 def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...]]:
     """Return (the configuration `after`, in which settings that cannot change while the gateway runs have
-    their values of `before`; the names of the settings whose new values are not used for this reason).
-
-    If the configuration `before` requires keys (`needs_key`) and `after` does not, keys stay required, and
-    the second item has "auth.required".
+    their values of `before`; the names of the settings whose new values are not used for this reason). If
+    `before` requires keys (`needs_key`) and `after` does not, keys stay required, and the second item has
+    "auth.required".
     """
     restart: list[str] = []
     kept: dict[str, Any] = {}
@@ -282,9 +276,9 @@ def until_restart(before: Loaded, after: Loaded) -> tuple[Loaded, tuple[str, ...
 
 
 def has_no_news(outcome: Outcome, problems: Sequence[Problem], restart: Sequence[str]) -> bool:
-    """Whether an outcome need not be reported. This is so if its problems are the same as before; or if it
-    has no problems, no setting in use has changed, the same settings wait for a restart as before, and there
-    were no problems before. problems: of the reload before. restart: of the good reload before.
+    """Whether an outcome need not be reported: its problems are the same as before; or it has none, there
+    were none before, no setting in use has changed, and the same settings wait for a restart as before.
+    problems: of the reload before. restart: of the good reload before.
     """
     if outcome.failed:
         return outcome.problems == tuple(problems)

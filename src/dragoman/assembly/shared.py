@@ -25,12 +25,12 @@ def shared_ledger(
     config: Config, seams: Seams, *, name: str, workers: int, embedded: Embedded | None
 ) -> SharedLedger | None:
     """Return the shared ledger that this configuration needs. None = none is needed: there is one worker, and
-    no server is stated or started.
+    no server is stated or started. Call it only if there may be limits.
 
     name: of this process, unique for ever; the records in its journal have it as `process`. workers: how many
-    workers there are. embedded: the Valkey server that the gateway has started for its workers; None = it has
-    started none. Call this function only if there may be limits. Raises ConfigError if there is a server and
-    the extra `valkey` is missing, or if there are several workers and no server.
+    workers there are. embedded: the Valkey server that the gateway has started for its workers; None = none.
+    Raises ConfigError if there is a server and the extra `valkey` is missing, or if there are several workers
+    and no server.
     """
     stores = config.stores
     if stores.valkey is None and embedded is None and workers == 1:
@@ -58,8 +58,8 @@ def shared_ledger(
 
 async def check_store(config: Config) -> str | None:
     """Check whether the server of `stores.valkey` can be used. Returns None if it answers, or if no server is
-    stated. Otherwise returns why it does not answer, for the log. Raises ConfigError if the gateway can never
-    use the server, for example because it is a Cluster; ImportError without the extra `valkey`.
+    stated; otherwise why it does not answer, for the log. Raises ConfigError if the gateway can never use the
+    server, for example because it is a Cluster; ImportError without the extra `valkey`.
     """
     if config.stores.valkey is None:
         return None

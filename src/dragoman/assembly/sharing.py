@@ -39,9 +39,8 @@ async def share(health: Health, peers: Peers, seams: Seams) -> asyncio.Task[None
     attributes `share` and `recall` of `health`. Then ask the other processes what they know, and use it. Does
     nothing if this is the only process.
 
-    In the keeper, the combined answer is then told to all workers, and a task repeats the question every
-    `EVERY` seconds. Returns this task; the caller has to cancel it at the end. In a worker, and in the only
-    process, the result is None.
+    Returns None, but in the keeper a task that repeats the question every `EVERY` seconds and tells all
+    workers the combined answer; the caller has to cancel it at the end.
     """
     if peers.alone:
         return None

@@ -24,8 +24,7 @@ def signing_key(provider: Provider, text: str) -> AccessKey | None:
 
 def flaw_of_key(provider: Provider, text: str) -> str | None:
     """Return why a key cannot be used at this provider, as the rest of a sentence; None = no reason was
-    found. Only keys for a protocol with signatures are checked: a part of an access key must never be sent as
-    a bearer token, because it may contain a secret. text: the key.
+    found. Only keys for a protocol with signatures are checked. text: the key.
     """
     if not DIALECTS[provider.dialect].keys.signs:
         return None
@@ -70,9 +69,7 @@ def signed(provider: Provider, lease: Lease, now: Callable[[], float]) -> Lease:
 
 
 class FixedCredential:
-    """A credential with one lease that never changes. It is used for a key that signs requests, because each
-    request needs its own signature.
-    """
+    """A credential with one lease that never changes, for a key that signs requests."""
 
     def __init__(self, id_: str, lease: Lease) -> None:
         self.lease = lease

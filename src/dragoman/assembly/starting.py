@@ -32,8 +32,8 @@ class Starting:
 
     async def run(self) -> None:
         """Start, or wait until the running start has ended. Raises what the start raises, for each caller
-        that waits for it. Returns without an error also if the start was cancelled, as by `stop`. A call
-        after the end of a start begins another one, also if the earlier one had no error.
+        that waits for it; nothing if the start was cancelled, as by `stop`. A call after the end of a start
+        begins another one, also if the earlier one had no error.
         """
         if self._task is None or self._task.done():
             # Not in the context of whoever is the first: what is begun here serves all of them.

@@ -16,10 +16,9 @@ async def store_health(
     store: Store, deadlines: Deadlines, monotonic: Callable[[], float]
 ) -> tuple[dict[str, Any], int | None]:
     """Return (the JSON fields that describe the store, the number of sessions in it). The number is None if
-    the store fails, stays closed, or does not count the sessions within 0.5 seconds.
-
-    A store that is not open is opened for this only if it has failed before. If a database answers, the
-    fields include its `version`, and in `latency_ms` the milliseconds that it took to count.
+    the store fails, is not open, or does not count the sessions within 0.5 seconds. A store that is not open
+    is opened for this only if it has failed before. If a database answers, the fields include its `version`,
+    and in `latency_ms` the milliseconds that it took to count.
     """
     health: dict[str, Any] = {"kind": store.kind}
     more: dict[str, Any] = {}

@@ -57,9 +57,7 @@ class Inside(Protocol):
 
 
 class Telling:
-    """Makes the answers about the health and the metrics of one gateway, from what `figures` has counted and
-    what the gateway's parts state.
-    """
+    """Makes the answers about the health and the metrics of one gateway."""
 
     def __init__(self, inside: Inside) -> None:
         self.figures = Figures()
@@ -91,9 +89,8 @@ class Telling:
 
     async def health(self, *, details: bool, asking: Exchange | None = None) -> dict[str, Any]:
         """Return the health of this gateway as JSON fields, with the counts of all workers that have reported
-        in the last 5 s. details: True = also the last errors of the providers and of the store, the bounds
-        that were reached, the connections, this worker's number and more. asking: the exchange of the health
-        request itself, which does not count as running.
+        in the last 5 s. details: True = with the last errors of the providers and of the store, and more.
+        asking: the exchange of the health request itself, which does not count as running.
         """
         inside = self._inside
         own = self._counted(asking)
@@ -139,7 +136,7 @@ class Telling:
 
     def forget(self, provider: str) -> None:
         """Forget, in this process, how all requests to a provider have ended, and tell the other workers this
-        process's new counts at once. The other workers' own counts stay.
+        process's new counts. The other workers' own counts stay.
         """
         inside = self._inside
         self.figures.forget(provider)
@@ -195,7 +192,7 @@ class Telling:
 
     async def _asked_store(self, assembly: Assembly) -> dict[str, Any]:
         """Return the JSON fields about the store for `/health`. Sets `_sessions` to the number of the store's
-        sessions; if that number is not known now, `_sessions` stays as it was.
+        sessions, if it is known now.
         """
         monotonic = self._inside.seams.monotonic
         health, sessions = await store_health(assembly.store, assembly.deadlines, monotonic)

@@ -24,9 +24,8 @@ _NONE: Final = LastReport("", 0, -inf)
 
 
 class Adoption:
-    """Adopts ended processes, one after the other: tells the store of shared limits what they have used (see
-    `adopt`). reach: connects to the store; each adoption opens connections of its own, and closes them. now:
-    returns Unix seconds.
+    """Adopts ended processes, one after the other: tells the store of shared limits what they have used.
+    reach: connects to the store. now: returns Unix seconds.
     """
 
     def __init__(self, reach: Callable[[], Awaitable[Link]], now: Callable[[], float]) -> None:
@@ -39,16 +38,16 @@ class Adoption:
     async def adopt(
         self, process: str, report: bytes, records: AsyncIterable[Sequence[UsageRecord]]
     ) -> int | None:
-        """Tell the store what a process has used that it could not report itself, and release what it held:
-        its places at once, the rest when all is told. Waits until the store answers, or until `close`.
-        Returns how many records were charged; None = `close` has ended it.
+        """Tell the store what a process has used that it could not report itself, and release what it held.
+        Waits until the store answers, or until `close`. Returns how many records were charged; None = `close`
+        has ended it.
 
         process: its name. report: what `unreported` of the process's ledger has returned; b"" = nothing.
         records: of the process's exchanges, all that may have to be charged. A record is charged once, even
-        if it is passed again within a week. No record is charged if the store does not know the process. A
-        record is not charged either if the process had reported the use itself, which means: the exchange was
-        not cut off, and `ended` is not later than the latest settlement that the process has reported. So the
-        process must have called `Ledger.settle` with the time that the record has as `ended`.
+        if it is passed again within a week. It is not charged if the store does not know the process, or if
+        the process had reported the use itself: the exchange was not cut off, and `ended` is not later than
+        the latest settlement that the process has reported. So the process must have called `Ledger.settle`
+        with the time that the record has as `ended`.
         """
         async with self._lock:
             try:
@@ -109,7 +108,5 @@ class Adoption:
             await link.close()
 
     def close(self) -> None:
-        """Let `adopt` return soon, instead of trying until the store answers: None, unless all is told
-        already. Later calls return None, too. Does not wait.
-        """
+        """Let `adopt` return None soon, unless all is told already; later calls, too. Does not wait."""
         self._closing = True

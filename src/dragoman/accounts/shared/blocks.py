@@ -37,12 +37,12 @@ class Block:
     answer, the seed. base: the part of `others` that no running process has used. promised: what other
     processes have reserved. `base` and `promised` are 0 before the first answer.
 
-    seed: the amount that was used according to the database and the journal. late: True = the seed became
-    known when the counter was in use already, so the store may have made the counter without it. recall: the
-    number of the latest recall (the store's request to give back what is not needed), 0 = there was none.
-    contested: until this time (monotonic seconds), this process gives back at each report what its requests
-    have not reserved. heard: when the store was last asked for these amounts (monotonic seconds). touched:
-    when something was last reserved (Unix seconds).
+    seed: the amount that was used before, according to the database and the journal. late: True = the seed
+    became known when the counter was in use already. recall: the number of the latest recall (the store's
+    request to give back what is not needed), 0 = there was none. contested: until this time (monotonic
+    seconds), this process gives back at each report what its requests have not reserved. heard: when the
+    store was last asked for these amounts (monotonic seconds). touched: when something was last reserved
+    (Unix seconds).
     """
 
     __slots__ = (
@@ -90,10 +90,9 @@ class Block:
 
     def learn(self, known: Known, told: int, instant: float) -> None:
         """Set the amounts of other processes (`others`, `base`, `promised`) from the store's answer about the
-        counter, and set `told` and `heard`. `others` never becomes less, because what was used stays used.
-        One exception: the first answer replaces the seed (`Block`), also by less. known: the answer. told:
-        how much of this process's `used` the store knew when it answered. instant: when the store was asked,
-        in monotonic seconds.
+        counter, and set `told` and `heard`. `others` never becomes less, except that the first answer
+        replaces the seed. known: the answer. told: how much of this process's `used` the store knew when it
+        answered. instant: when the store was asked, in monotonic seconds.
         """
         self.told = max(self.told, told)
         others = known.used - self.told
@@ -110,9 +109,8 @@ class Block:
         return lasts(max(self.ends, now), now)
 
     def grant(self, amount: int, most: int) -> None:
-        """Add an amount that the store has granted under a limit of `most`. If `most` is higher than `bound`,
-        it becomes `bound`. It can be higher than the block's limit, if the request that has asked began
-        before a reload; then the next `Blocks.of` with the lower limit gives back what is free.
+        """Add an amount that the store has granted under a limit of `most`, which may be higher than the
+        block's limit, if the request that has asked began before a reload.
         """
         self.granted += amount
         self.bound = max(self.bound, most)
@@ -123,8 +121,8 @@ class Block:
         self.bound = max(self.bound, claim.limit.most)
 
     def give_back(self) -> None:
-        """Set `granted` to the sum of what is used and reserved, so that nothing is free. The store learns it
-        from the next report of this block, for which the caller has to see (`Blocks.changed`).
+        """Set `granted` to the sum of what is used and reserved, so that nothing is free. The caller has to
+        see that the block is reported (`Blocks.changed`).
         """
         self.granted = self.used + self.reserved
         self.bound = 0
@@ -132,8 +130,8 @@ class Block:
     def report(self, now: float, *, restate: bool) -> Report:
         """Return the report of this block for the store. It counts as sent: `stated` is set to `reserved`. If
         more is used and reserved than was granted, `granted` is raised to the sum. now: Unix seconds.
-        restate: True = this process has just joined the store, and the store may have lost its data. So the
-        report also states what this process knew of the counter before.
+        restate: True = this process has just joined the store, so the report also states what it knew of the
+        counter before.
         """
         self.granted = max(self.granted, self.used + self.reserved)
         self.stated = self.reserved
@@ -164,9 +162,9 @@ class Block:
 
     def share(self, processes: int) -> int:
         """Return the amount that may still be reserved while the store does not answer: what is free in the
-        block, or this process's rest of an equal part of the limit if that is more. The equal part is the
-        limit divided by `processes`, rounded up, but at most the limit without what other processes have
-        used. The rest is the equal part without what this process has used and reserved.
+        block; or, if that is more, what this process has left of an equal part of the limit. The equal part
+        is the limit divided by `processes`, rounded up, but at most the limit without what other processes
+        have used.
         """
         most = self.limit.most
         left = min(-(-most // processes), most - self.others) - self.used - self.reserved
@@ -196,9 +194,8 @@ class Blocks:
 
     def of(self, claim: Claim) -> Block:
         """Return the block for the counter of a claim. If there is none, make one without any granted amount.
-        The block uses the claim's limit from now on, because a reload may have changed the limit. If this
-        limit is smaller than one under which a part of the free amount was granted, the block gives back what
-        is free: what is used and held in all may exceed this limit.
+        The block uses the claim's limit from now on. If this limit is smaller than one under which a part of
+        the free amount was granted, the block gives back what is free.
         """
         block = self.by_counter.get(claim.counter)
         if block is None:
@@ -231,9 +228,9 @@ class Blocks:
         self, claims: Iterable[Claim], now: float, onto: Reservation | None, *, processes: int
     ) -> Reservation | Refused:
         """Reserve all claims or none, while the store does not answer. Returns the reservation; or the
-        refusal, if a claim on a hard limit is larger than what this process may use alone (`Block.share`: its
-        equal part of the limit, or more if it has more). onto: a reservation to which the claims are added;
-        None = a new one. processes: how many processes share the limits. now: Unix seconds.
+        refusal, if a claim on a hard limit is larger than what this process may use alone (`Block.share`).
+        onto: a reservation to which the claims are added; None = a new one. processes: how many processes
+        share the limits. now: Unix seconds.
         """
         blocks = [self.of(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
@@ -263,8 +260,7 @@ class Blocks:
     def settle(self, reservation: Reservation, used: Mapping[str, int]) -> None:
         """Replace what was reserved by what was used. Afterwards the reservation has no claims. used: {name
         of the counter: amount}; a counter that is missing has used nothing, and one on which the reservation
-        has no claim is ignored. Places (`concurrency`) that were reserved in an earlier term are not kept for
-        this process, because another process may have them.
+        has no claim is ignored.
         """
         claims, reservation.claims = reservation.claims, {}
         for counter, claim in claims.items():
@@ -286,8 +282,7 @@ class Blocks:
 
     def withdraw(self, reservation: Reservation) -> list[Claim]:
         """Give back the places (`concurrency`) of a reservation at hard limits, and remove their claims from
-        it. Returns these claims, which the caller has to reserve again. The reservation is of the present
-        term then.
+        it. Returns these claims, which the caller has to reserve again.
         """
         claims = places(reservation)
         for claim in claims:
@@ -300,13 +295,12 @@ class Blocks:
         return claims
 
     def drop_over(self, now: float, asked: Collection[Block] = ()) -> list[str]:
-        """Drop the blocks of counters whose windows have been over for two minutes. Also drop the blocks of
-        counters whose windows never end (`concurrency`, lifetime), if this process has used nothing and has
-        nothing granted. The seeds of dropped blocks are dropped, too, except those of lifetime limits,
-        because nothing else says what was used before. Blocks with running reservations stay, and those of
-        which something is not reported: the store must learn what they have given back. asked: blocks for
-        which a request has asked the store; they stay, too. now: Unix seconds. Returns the names of the
-        counters, for the store.
+        """Drop the blocks of counters whose windows have been over for two minutes, and those of counters
+        whose windows never end (`concurrency`, lifetime), if this process has used nothing and has nothing
+        granted. Blocks with running reservations stay, and those of which something is not reported. The
+        seeds of dropped blocks are dropped, too, except those of counters whose windows never end. asked:
+        blocks for which a request has asked the store; they stay, too. now: Unix seconds. Returns the names
+        of the dropped counters.
         """
         over = [
             block
@@ -340,7 +334,5 @@ def places(reservation: Reservation) -> list[Claim]:
 
 
 def refused(claim: Claim, standing: Standing, now: float) -> Refused:
-    """Return the refusal of a claim, with the time when a request of this size could succeed, or None for
-    never (`ledger.again`). standing: the amounts of the claim's counter. now: Unix seconds.
-    """
+    """Return the refusal of a claim. standing: the amounts of the claim's counter. now: Unix seconds."""
     return Refused(claim, standing, again(claim, standing, now))

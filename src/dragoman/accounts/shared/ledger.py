@@ -79,7 +79,7 @@ class _Forgotten(Exception):
 
 class SharedLedger:
     """A `Ledger` whose counters several processes share. It connects to the store when `ask` is called for
-    the first time; `adopted` and `standings` open other connections, and close them.
+    the first time; `adopted` and `standings` open connections of their own.
 
     reach: connects to the store. name: of this process, unique for ever; the process's journal has the same
     name. kind, address: of the store, for people. serve_without: True = while the store does not answer,
@@ -143,11 +143,8 @@ class SharedLedger:
 
     def seed(self, used: Mapping[str, int]) -> None:
         """Set how much was used before, according to the database and the journal. used: {name of the
-        counter: amount}.
-
-        If the store does not know a counter, it begins the counter with this amount. If this process has used
-        the counter already, the store may have begun it without this amount; so it raises the used amount of
-        the counter to at least this amount.
+        counter: amount}. A counter that the store does not know begins with this amount; one that this
+        process has used already is raised to at least this amount.
         """
         self._blocks.seeds.update(used)
         for counter, amount in used.items():
@@ -158,9 +155,9 @@ class SharedLedger:
     def reserve(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused | None:
-        """Reserve all claims or none, without asking the store. Uses the blocks of this process if they have
-        not expired and can decide. Otherwise, if the store has been away for more than `PATIENCE` seconds and
-        requests are served without it, uses this process's share of each limit (`Block.share`). onto: the
+        """Reserve all claims or none, without asking the store: in the blocks of this process, if they have
+        not expired and can decide; else, if the store has been away for more than `PATIENCE` seconds and
+        requests are served without it, in this process's share of each limit (`Block.share`). onto: the
         reservation to add to; None = a new one. now: Unix seconds. Returns the reservation or the refusal;
         None = `ask` has to decide. Raises RequestFailed while `wait(…, refuse=True)` is in force.
         """
@@ -184,8 +181,8 @@ class SharedLedger:
 
     def lapsed(self, reservation: Reservation, now: float) -> bool:
         """Whether other processes may have got the places (`concurrency`) of this reservation, because the
-        lease of this process may have been over; then call `withdraw`. False while the store is lost and
-        requests are served without it, because then nobody can tell. now: Unix seconds.
+        lease of this process may have been over; then call `withdraw`. False also while the store is lost and
+        requests are served without it. now: Unix seconds.
         """
         if reservation.term == self._blocks.term and self._is_sure(self._seams.monotonic(), now):
             return False
@@ -208,9 +205,10 @@ class SharedLedger:
         self, claims: Sequence[Claim], now: float, onto: Reservation | None = None
     ) -> Reservation | Refused:
         """Reserve all claims or none, and ask the store if the blocks of this process are too small or have
-        expired. If it does not decide in time, a request that other processes hold up is refused; else, if
-        requests are served without it, this process's share of each limit decides (`Block.share`). onto, now:
-        as for `reserve`. Raises RequestFailed otherwise, and while `wait(…, refuse=True)` is in force.
+        expired. If it does not decide in time, a request is refused if other processes hold what it needs;
+        else this process's share of each limit decides (`Block.share`). onto, now: as for `reserve`. Raises
+        RequestFailed if requests are not served without the store, and while `wait(…, refuse=True)` is in
+        force.
         """
         self._begin()
         waited, (pause, most) = 0.0, _RETRIES
@@ -240,9 +238,8 @@ class SharedLedger:
     def _unanswered(
         self, claims: Sequence[Claim], now: float, onto: Reservation | None, *, again: Answer | None
     ) -> Reservation | Refused:
-        """Return the result for a request whose question was not decided in time: the refusal, if `again` has
-        the outcome `AGAIN`; else what this process's share allows. Raises RequestFailed if the share would
-        have to be used, but requests are not served without the store. again: the store's latest answer.
+        """Return the result for a request whose question was not decided in time, or raise RequestFailed (see
+        `ask`). again: the store's latest answer.
         """
         if again is not None and again.outcome is Outcome.AGAIN:
             claim = [claim for claim in claims if claim.limit.hard][again.refusing]
@@ -345,8 +342,8 @@ class SharedLedger:
         return {**self._unused(), **shared}
 
     def _unused(self) -> Mapping[str, Standing]:
-        """Return {name of the counter: amounts} for the counters whose earlier usage `seed` has set and whose
-        windows are not over. The amounts are those that `seed` has set.
+        """Return {name of the counter: the amount that `seed` has set} for the counters whose windows are not
+        over.
         """
         now = self._seams.now()
         return {
@@ -395,8 +392,9 @@ class SharedLedger:
 
     async def leave(self, patience: float) -> None:
         """Report what was used, give back what this process has of the counters, and leave the store. Call it
-        when no request runs any more. patience: the most seconds to wait for the store; none for a
-        lost store if there is nothing to report or give back. `unreported` returns what was not reported.
+        when no request runs any more; `unreported` then returns what could not be reported. patience: the
+        most seconds to wait for the store; without a connection and with nothing to report, this method does
+        not wait.
         """
         self._closing = True
         self._wake.set()
@@ -509,8 +507,8 @@ class SharedLedger:
 
     async def _join(self, link: Link) -> None:
         """Register this process with the store, and report all blocks again. If the store has forgotten this
-        process, what it had used is counted already, and the process begins anew. If its lease was over, it
-        gives back what its requests have not reserved. Raises LinkFailed.
+        process, the process begins anew; if its lease was over, it gives back what its requests have not
+        reserved. Raises LinkFailed.
         """
         self._joined = False
         while True:
@@ -558,8 +556,8 @@ class SharedLedger:
         self._left = True
 
     def _sweep(self) -> list[str]:
-        """Give back the free part of each block on which nothing was reserved for `_IDLE` seconds. Drop
-        blocks as `Blocks.drop_over` says, and return the names of their counters.
+        """Give back the free part of each block on which nothing was reserved for `_IDLE` seconds, and drop
+        blocks as `Blocks.drop_over` says. Returns the names of the counters of the dropped blocks.
         """
         now = self._seams.now()
         for block in self._blocks.by_counter.values():

@@ -43,7 +43,7 @@ class LinkFailed(DragomanError):
 
 class Unfit(LinkFailed):
     """The server answers, but the gateway cannot use it: it is too old or a cluster, or refuses the password
-    or a command. Waiting does not help. The text says why.
+    or a command. The text says why.
     """
 
 
@@ -84,14 +84,14 @@ class Link:
 
     async def join(self, request: Join) -> Joined:
         """Register a process with the store. Returns the present epoch, and what the store knew of the
-        process. If `Joined.forgotten` is True, the process is not registered yet: call this again with ""
-        as `Join.epoch`. Raises LinkFailed.
+        process. If `Joined.forgotten` is True, the process is not registered yet: call this again with "" as
+        `Join.epoch`. Raises LinkFailed.
         """
         return await self._run("join", request, Joined)
 
     async def charge(self, request: Charges) -> Charged:
-        """Tell the store what a process that has ended has used. Returns the store's answer, which may be
-        that it cannot do this yet (`Charged.recovering`). Raises LinkFailed.
+        """Tell the store what a process that has ended has used. Returns the store's answer. Raises
+        LinkFailed.
         """
         return await self._run("charge", request, Charged)
 
@@ -168,11 +168,11 @@ class Link:
 
 
 async def connect(address: Address, *, password: str, ca: str | None, prefix: str, patience: float) -> Link:
-    """Connect to the server. Raises ImportError without the extra `valkey`. With Sentinels, connect to the
-    server that they name. password: used if the address has none. ca: a file with the certificates that TLS
-    trusts, None = the system's certificates. prefix: stands before all keys of the gateway on the server.
-    patience: seconds for each answer. The server has been checked, and has the scripts (`Link.prepare`).
-    Raises LinkFailed, or Unfit if the server can never be used.
+    """Connect to the server (to the one that the Sentinels name, if there are any), check it and load the
+    scripts. password: used if the address has none. ca: a file with the certificates that TLS trusts, None =
+    the system's certificates. prefix: stands before all keys of the gateway on the server. patience: seconds
+    for each answer. Raises LinkFailed, or Unfit if the server can never be used; ImportError without the
+    extra `valkey`.
     """
     host, port = address.hosts[0] if address.hosts else ("", 0)
     if address.kind.startswith("sentinel"):

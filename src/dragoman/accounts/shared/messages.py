@@ -18,11 +18,11 @@ class Report(msgspec.Struct, array_like=True, frozen=True):
     """A process's part of one counter, in absolute numbers, so that a repeated report changes nothing. used:
     the amount that the process has used since it began. held: the amount that the process may still use,
     including `reserved`. reserved: the amount that the running requests of the process have reserved. obeyed:
-    the number of the latest recall that the process has obeyed, 0 = none. base: in the first reports after
-    joining, the amount that no running process has used, as far as this process knows; in other reports 0.
-    seed: in the first reports after joining, the use of all processes, as far as this process knows; in other
-    reports, the use before, according to the database and the journal. late: 1 = the seed counts even if the
-    store has the counter already, and `used` is a part of it.
+    the number of the latest recall that the process has obeyed, 0 = none. base: in the first report after
+    joining, the amount that no running process has used, as far as this process knows; in others 0. seed: in
+    the first report after joining, the use of all processes, as far as this process knows; in others the use
+    before, according to the database and the journal. late: 1 = the seed counts even if the store has the
+    counter already, and `used` is a part of it.
     """
 
     counter: str
@@ -159,7 +159,7 @@ class Joined(msgspec.Struct, array_like=True, frozen=True):
 class Unreported(msgspec.Struct, array_like=True, frozen=True):
     """What a process has not been able to report of one counter. ends: when the counter's window is over, in
     Unix seconds; infinity = never. used: the amount that the process has used since it began. base: what
-    processes that are gone had used of it, or what is known from elsewhere.
+    processes that are gone had used of it, or the seed.
     """
 
     counter: str
