@@ -105,7 +105,7 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     a hook has chosen; None = no hook has chosen any.
 
     Raises RequestFailed if the request names no model and there is no default, if it names an unknown model,
-    if the client may not use what it asks for (a model, the operation, or any provider of the model), if
+    if the client has no right to a model, to the operation or to at least one provider of the model, if
     `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises HookFailed if
     a hook has chosen an unknown model.
     """

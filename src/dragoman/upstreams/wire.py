@@ -250,8 +250,9 @@ class WireUpstream:
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
         the caller must close. Raises RequestFailed if no answer comes, or no credential is valid. headers:
-        those of this request, None = none; headers of the same name of the account, the gateway or the
-        model's settings replace them, except those in `yields`. stream: the body asks for a stream.
+        those of this request, None = none. Headers of the same name replace them: those configured for the
+        model and, unless they are in `yields`, those of the account and the gateway. stream: the body asks
+        for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         return self._sender.post(address, body, call, headers or {})
