@@ -167,9 +167,7 @@ class Journaling:
         self._cut: set[str] = set()
         """The marks of ended processes whose cut exchanges are stored."""
         self._drained_at = 0.0
-        """When the latest draining without a failure began, in Unix seconds; 0.0 = there was none. A reader
-        has then given the database all records.
-        """
+        """When the latest draining without a failure began, in Unix seconds; 0.0 = there was none."""
         self._looked_at = 0.0
         """The same moment in seconds of the monotonic clock, which all processes of the machine share, and
         nobody can set.

@@ -26,8 +26,8 @@ class Entry(msgspec.Struct, eq=False):
     held: Held = {}
 
     def enters(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """Take the places of the first candidate whose deployment can be called without waiting at its gates,
-        and return this candidate; other places that the exchange had are given back. None = there is no such
+        """Take the places of the first candidate that would not have to wait at its deployment's gates, and
+        return this candidate; other places that the exchange had are given back. None = there is no such
         candidate; then the exchange keeps the places that it has.
         """
         options = _by_gates(candidates)

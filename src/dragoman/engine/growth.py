@@ -59,7 +59,7 @@ class Growth:
     async def look(self, length: int) -> None:
         """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`.
         Sets `at` anew. length: of the stream so far, in the caller's measure. Must not be called without a
-        meter. Raises EndedByLimit if a hard limit or a failing journal refuses the reservation.
+        meter. Raises EndedByLimit if a limit or a failing journal refuses the reservation.
         """
         meter = self._meter
         assert meter is not None

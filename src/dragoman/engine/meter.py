@@ -195,7 +195,7 @@ class Meter:
     async def extend(self, further: Expected, deployment: str) -> None:
         """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected;
         `expected` grows by them. further: its `cost` is not read. Does nothing if nothing is expected or the
-        exchange is closed. Raises EndedByLimit if a hard limit or a failing journal refuses it.
+        exchange is closed. Raises EndedByLimit if a limit or a failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:

@@ -303,8 +303,8 @@ class WireUpstream:
         """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
         RequestFailed if there is no answer, no success, or no valid credential, or if the list is too large.
         signed: False = leave out headers with secrets of the account. query: parameters for the URL; they
-        replace those of the same name. largest: the most bytes, if this is less than the limit for all
-        answers; None = that limit alone.
+        replace those of the same name. largest: the most bytes, if less than the limit for all answers; None
+        = that limit.
         """
         assert self._list is not None
         url = self._list.update_query(query) if query else self._list
