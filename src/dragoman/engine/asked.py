@@ -82,12 +82,12 @@ class Inbound(msgspec.Struct, frozen=True):
     contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
     parameter names in braces. params: the values of these parameters. operation: what the client asks for.
-    fields: the fields of a form, then `body` is empty; () = the request has no form, or an empty one. shown:
-    the model name in answers; None = the name that the route states, or the upstream's name if the route
-    states none. room: counts the memory of the request's decoded values and of the messages that it
-    continues. reading: the weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes:
-    what the headers ask, if it is known already; None = `wished` reads the headers. may: what the client may
-    use, apart from models. errors: the form of an error answer; None = the form of the face.
+    fields: the fields of a form, whose `body` is empty. shown: the model name in answers; None = the name
+    that the route states, or the upstream's name if the route states none. room: counts the memory of the
+    request's decoded values and of the messages that it continues. reading: the weight of the body's values
+    (see `Asked`), in bytes; 0 = not measured yet. wishes: what the headers ask; None = `wished` reads the
+    headers. may: what the client may use, apart from models. errors: the form of an error answer; None = the
+    form of the face.
     """
 
     face: Dialect

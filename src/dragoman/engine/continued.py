@@ -169,8 +169,8 @@ class Continued(Flight, eq=False):
         return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
-        """Estimate the usage of the attempt that broke off, charge it to its deployment, and prepare the
-        request for `candidate`, which continues the answer.
+        """Estimate the usage of the attempt that broke off, if it has one, charge it to its deployment, and
+        prepare the request for `candidate`, which continues the answer.
         """
         asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
