@@ -83,8 +83,8 @@ def limited(config: Config) -> bool:
 
 def prepare(config: Config) -> None:
     """Load the vocabulary that counts the tokens of prompts, if a limit of the configuration counts all
-    tokens, input tokens or money. So no request has to wait until it is loaded because of such a limit.
-    Limits of keys in the database are not looked at. It blocks, so call it in a thread.
+    tokens, input tokens or money, so that no request has to wait for it. Limits of keys in the database are
+    not looked at. It blocks, so call it in a thread.
     """
     every = (*limits_of(config), *held_limits(config, None))
     if any(one.resource in _OF_PROMPTS for one in every):
@@ -105,8 +105,8 @@ def ledger_of(config: Config, seams: Seams, processes: Processes, *, name: str, 
 
     name: of this process, unique for ever; its journal has the same name. shared: True = other processes
     count the same limits; False = this process counts alone. Raises ConfigError if `shared` is True and
-    sharing is not possible, for example because the extra `valkey` is missing. But if the configuration
-    states no limit and no `stores.valkey`, this is only logged, and this process counts alone.
+    sharing is not possible. But if the configuration states no limit and no `stores.valkey`, this is only
+    logged, and this process counts alone.
     """
     if shared:
         from dragoman.assembly.shared import shared_ledger  # few gateways load the client of Valkey

@@ -15,16 +15,14 @@ from dragoman.stores.standing import SchemaRefused
 
 
 def with_added(found: Loaded, database: Location | None, *, starting: bool = False) -> Loaded:
-    """Return the configuration with the entries in this database. Without entries, the configuration is not
-    loaded a second time.
+    """Return the configuration with the entries in this database.
 
     found: the configuration without the entries. If its `adding` is None, no entries can be added, and
-    `found` is returned. database: None = the store is in memory, so there are no entries, and `found` is
-    returned. starting: what happens if the database cannot be read. True = the result has a warning and no
-    entries, and the running gateway reads the database again later; False = ConfigError is raised. If the
-    database has a schema that this version cannot use, ConfigError is raised in both cases; so it is if the
-    configuration has mistakes when it is loaded with the entries. If `found` has an `again`, the `again` of
-    the result reads the entries, too.
+    `found` is returned. database: None = the store is in memory, so there are no entries. starting: True = if
+    the database cannot be read, the result has a warning and no entries, and the running gateway reads the
+    database again later. Raises ConfigError if the database cannot be read (but see `starting`), if its
+    schema is one that this version cannot use, or if the configuration with the entries has mistakes. If
+    `found` has an `again`, the `again` of the result reads the entries, too.
     """
     if database is None or found.adding is None:
         return found

@@ -64,8 +64,8 @@ from dragoman.upstreams.wire import WireUpstream
 
 
 def _asked(caller: Caller) -> frozenset[Operation] | None:
-    """Return a set of operations: a client's list of models shows only models that can serve at least one of
-    them. None = it shows all models: the client may use all operations, or paths that are passed through
+    """Return the operations of which a model must serve at least one to be in a client's list of models. None
+    = the list has all models: the client may use all operations, or paths that are passed through
     (`pass_through`), where it may name any model, or it may do nothing but list models.
     """
     stated = caller.may.operations
@@ -136,8 +136,8 @@ class Assembly(msgspec.Struct, frozen=True):
     def serves(self, route: Route, caller: Caller) -> bool:
         """Whether a deployment of the route, or of one of its fallbacks for any failure (`fallbacks.any`),
         may be used by the client and can serve one of the operations that the client may ask for. What is not
-        known counts as possible (`backend.serves`). Always True, also without such a deployment, if the
-        client's list of models shows all models (`_asked`).
+        known counts as possible (`backend.serves`). Always True if the client's list has all models
+        (`_asked`).
         """
         operations, providers = _asked(caller), caller.may.providers
         return operations is None or any(
@@ -188,9 +188,9 @@ class Assembly(msgspec.Struct, frozen=True):
 
     async def restored(self, config: Config, *, recovered: bool | None = None) -> bool:
         """Let the counters of all limits begin with earlier usage. Counters for which this was done before
-        are left as they are. Returns True if this is done, or if nothing is accounted for. Returns False if
-        the usage, or a part of it, cannot be read now; then it is tried again in the background until the
-        assembly is closed. config: the configuration of this assembly. recovered: as for `Restoring.restore`.
+        are left as they are. Returns False if the usage, or a part of it, cannot be read now; then it is
+        tried again in the background until the assembly is closed. Otherwise returns True. config: the
+        configuration of this assembly. recovered: as for `Restoring.restore`.
         """
         if self.accounting is None or self.accounting.ledger is None:
             return True
@@ -199,9 +199,8 @@ class Assembly(msgspec.Struct, frozen=True):
         return await self.restoring.restore(every, recovered=recovered)
 
     def connect(self) -> None:
-        """Let parts that were taken from the running assembly work with the parts that are new: the journal
-        reports to this ledger, and new values of credentials reach these passages. Call it when the assembly
-        is used from now on; before that, the running assembly still needs the parts as they are.
+        """Let parts that were taken from the running assembly work with the parts that are new. Call it when
+        the assembly is used from now on; before that, the running assembly still needs the parts as they are.
         """
         if self.journaling is not None and self.accounting is not None:
             self.journaling.adopting.ledger = self.accounting.ledger
@@ -235,10 +234,9 @@ async def assemble(
     none; its parts are used again if their settings are equal. `before` can still be used afterwards.
     processes: the processes that count limits together.
 
-    Raises ConfigError for an unknown model name, an unusable store and similar mistakes. While a gateway
-    runs, it also raises ConfigError if the usage for new limits cannot be read and `stores.when_lost` is
-    `closed`. Raises OSError or ValueError if a certificate cannot be read. After any failure, the new parts
-    are closed.
+    Raises ConfigError for an unknown model name, an unusable store and similar mistakes, and, if there is a
+    running assembly and `stores.when_lost` is `closed`, if the usage for new limits cannot be read. Raises
+    OSError or ValueError if a certificate cannot be read. After any failure, the new parts are closed.
     """
     parts = Parts(None if before is None else before.parts)
     local = _local_models(loaded.config, parts)
@@ -282,10 +280,9 @@ class _Outside(NamedTuple):
 
 def _local_models(config: Config, parts: Parts) -> dict[str, LocalModel]:
     """Return the models of this machine, by name: the installed embedded models, and the operator's own files
-    in the configuration. {} = `providers.local` is disabled, or there are no such models. The own files are
-    read from the configuration each time. The installed models are looked for at the start; a reload goes on
-    with those that were found, because requests have to wait during the search. It looks again only if
-    `keep_alive` or `threads` of `providers.local` have changed, or if `providers.local` was disabled before.
+    in the configuration. {} = `providers.local` is disabled, or there are no such models. A reload reads the
+    own files again, but looks for installed models only if `keep_alive` or `threads` of `providers.local`
+    have changed, or if `providers.local` was disabled before this reload.
     """
     settings = config.providers.local
     if not settings.enabled:

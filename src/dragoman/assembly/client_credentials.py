@@ -4,8 +4,8 @@ in with a subscription need this.
 A credential is read from the headers of one request, and is forgotten when the exchange of this request ends.
 It is sent only to a provider that wants clients' credentials: to the one that speaks the request's protocol
 (the configuration allows only one for a protocol), or to the one whose paths or resources the request names.
-The provider's connections lead only to its own origin. No other attempt, no check and no fetch of a model
-list uses the credential. A header that holds a key of this gateway (`accounts.held`) is not forwarded.
+No other attempt, no check and no fetch of a model list uses the credential. A header that holds a key of this
+gateway (`accounts.held`) is not forwarded.
 """
 
 from __future__ import annotations
@@ -63,10 +63,9 @@ class ClientCredentials:
         """Return the runtime for one request. runtime: the general one, or the one of the client's tenant.
 
         In the result, the provider with `credential: client` that speaks the request's protocol is called
-        with the client's credential. If the client has sent none, this provider cannot be called. Other
-        providers with `credential: client` cannot be called either; `Runtime.unreadable` has the faults. A
-        provider for which the tenant has brought a key is called with that key, and one that an upstream made
-        in code replaces is called as before.
+        with the client's credential. The other providers with `credential: client` cannot be called, nor can
+        this one if the client has sent none; `Runtime.unreadable` has the faults. Providers for which the
+        tenant has brought a key, and those that an upstream made in code replaces, are called as before.
         """
         backends, keys = dict(runtime.backends), dict[str, Key]()
         lacking, used = dict(runtime.unreadable), set(runtime.own)
@@ -109,8 +108,8 @@ class ClientCredentials:
         self, provider: Provider, face: str, headers: Mapping[str, str]
     ) -> dict[str, Account] | None:
         """Return {protocol: account with the client's credential} for each protocol of the provider. None =
-        the provider does not speak the client's protocol, or the client has sent no credential; a key of this
-        gateway is not such a credential. face: the client's protocol.
+        the provider does not speak the client's protocol, or the client has sent no credential. face: the
+        client's protocol.
         """
         if all(api.dialect != face for api in provider.apis):
             return None

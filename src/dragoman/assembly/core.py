@@ -219,8 +219,8 @@ class Core:
         """Build the running parts. If the gateway has started already, do nothing; if it is being started,
         wait for that. A request to a gateway that has not started calls this method, too. If the start fails,
         everything that it has built is closed, and the next call starts again. A caller that is cancelled
-        does not end the start; `close` does. Raises ConfigError; OSError or ValueError if a certificate
-        cannot be read; RequestFailed after `close`, because a closed gateway cannot start again.
+        does not end the start. Raises ConfigError; OSError or ValueError if a certificate cannot be read;
+        RequestFailed after `close`.
         """
         while not self.started:
             if self.closed:
@@ -346,9 +346,8 @@ class Core:
         return assembly.parts.left()
 
     def readmit(self) -> None:
-        """Use the present keys of the database. Each client's key is looked up again at its next request, the
-        providers' keys that tenants have brought are used as they are now, and counters of new limits are
-        restored.
+        """Use the present keys of the database: the clients' keys are looked up again, the providers' keys
+        that tenants have brought are used as they are now, and counters of new limits are restored.
         """
         if self._assembly is not None:
             self._assembly = msgspec.structs.replace(self._assembly, client_keys=self.client_keys.again())
@@ -459,9 +458,9 @@ class Core:
     def make(self, name: str, route: Route | None) -> None:
         """Create a model name for a route, or give a name that `make` has created another route. The name
         hides an alias or model of the same name. route: None = remove the name; raises KeyError if `make` has
-        not created it. Clients whose keys permit the name may use it. Only this process knows the name, until
-        the gateway is closed, or until a reload removes all providers of the route. Raises as `running` while
-        the gateway does not run; then nothing changes.
+        not created it. Only this process knows the name, until the gateway is closed, or until a reload
+        removes all providers of the route. Raises as `running` while the gateway does not run; then nothing
+        changes.
         """
         names = self.running.names
         self.own_models.make(name, route, self.seams.now())

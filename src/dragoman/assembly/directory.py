@@ -1,10 +1,9 @@
 """Brings the client keys of the database into the memory of a process, and writes to the database when keys
 were used.
 
-Each process reads the rows that have changed since it last read: as soon as another process of this server
-says that there are changes, and every half second for the changes of other servers. So a revoked key is
-usually refused everywhere within about a second. While the database cannot be reached, the known rows stay
-valid.
+Each process reads the rows that have changed since it last read: as soon as another process of this gateway
+says that there are changes, and every half second in any case. So a revoked key is usually refused everywhere
+within about a second. While the database cannot be reached, the known rows stay valid.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ _NOTED_EVERY: Final = 60.0
 """The fewest seconds between two writes of the times at which keys were used; `close` writes earlier."""
 _OPENED_EVERY: Final = 60.0
 """The most seconds for which a SQLite file without keys is not opened because the system says that nobody has
-written it. The system can be wrong: its times have steps of some milliseconds, in which two writes may look
-like one, and a shared folder may tell its times late.
+written it. The system can be wrong: two writes within some milliseconds may look like one, and a shared
+folder may tell its times late.
 """
 _FIRST: Final = 10.0
 """The most seconds for which a start waits for the first read of all rows."""
@@ -74,8 +73,8 @@ class Following:
     async def start(self, peers: Peers, renewed: Callable[[], None]) -> None:
         """Read all rows, and begin to follow their changes. If the database fails, or needs more than 10
         seconds, the start goes on, and the rows are read later. peers: the other processes of this gateway.
-        renewed: called after the first read, and whenever the client keys have to be looked up again. A
-        second call only replaces `peers` and `renewed`.
+        renewed: called whenever the client keys have to be looked up again. A second call only replaces
+        `peers` and `renewed`.
         """
         self._peers, self.renewed = peers, renewed
         peers.receive(SUBJECT, lambda _: self._woken.set())
@@ -149,9 +148,8 @@ class Following:
         return version != before
 
     async def _is_empty(self, file: Path) -> bool:
-        """Whether no key, tenant, team or user was ever changed in the SQLite file. It is only opened if it
-        was written since it was last found empty, or if that was `_OPENED_EVERY` seconds ago; and in a
-        thread, because a disk may be slow. Raises StoreFailed.
+        """Whether no key, tenant, team or user was ever changed in the SQLite file. The file is opened only
+        if it was written since it was last found empty, or after `_OPENED_EVERY` seconds. Raises StoreFailed.
         """
         stamps, now = written(file), self._now()
         if stamps != self._empty or abs(now - self._opened) >= _OPENED_EVERY:
@@ -189,9 +187,8 @@ class Following:
         """Write to the database when keys were used. If the database fails, or the call is cancelled, the
         next call writes it.
 
-        If there are keys, `renewed` is then called, so that each client's key is looked up again at its next
-        request. Without this, later uses would be missed: the key of a client that repeats the same head on a
-        connection is looked up only once.
+        If there are keys, `renewed` is then called. Otherwise later uses would be missed: the key of a client
+        that repeats the same head on a connection is looked up only once.
         """
         uses, self.directory.uses = self.directory.uses, {}
         written = not uses

@@ -146,8 +146,8 @@ class Discovering:
 
     def learn(self, provider: str, address: str, page: Page) -> None:
         """Use a list that was just fetched, write it to its file, and tell the workers. address: the base URL
-        from which it was fetched; if the provider now has another base URL, or its list is not used any more,
-        the fetched list is ignored. page: the list.
+        from which it was fetched; if the provider now has another one, or its list is not used any more, the
+        fetched list is ignored. page: the list.
         """
         lists, now = self._lists, self._inside.seams.now()
         if lists is None or lists.addresses.get(provider) != address:
@@ -248,9 +248,8 @@ class Discovering:
 
     async def refresh(self, names: Collection[str], patience: float) -> None:
         """Have the keeper fetch the lists of some providers. Return when each fetch has succeeded or failed,
-        or after `patience` seconds; there is no error in either case. names: of the providers; empty = all. A
-        provider whose list is not used (`states`) is ignored; if no other is named, this returns at once. If
-        the keeper fetches no lists (`active`), this otherwise returns after `patience` seconds.
+        or after `patience` seconds (also if the keeper fetches no lists); there is no error in either case.
+        names: of the providers; empty = all. A provider that is not in `states` is ignored.
         """
         wanted = [name for name in self.states if not names or name in names]
         if not wanted:  # the keeper would take it for all lists

@@ -56,8 +56,8 @@ _BATCH: Final = 500
 _PAUSES: Final = 0.5, 15.0
 """Seconds before the database is tried again: at first, and at most after failures."""
 _ODD: Final = 3
-"""How often a batch has to fail before its records are tried one by one; and how often a record that has
-failed alone has to fail again before it is written into the file of rejected records.
+"""How often a batch has to fail before its records are tried one by one; and how often one of these has to
+fail again before it is written into the file of rejected records.
 """
 ALERT_AFTER: Final = 60.0
 """Seconds for which records cannot be written or stored before operators are told."""
@@ -100,9 +100,9 @@ def journaling_of(loaded: Loaded, store: Store, seams: Seams, mark: str | None =
 
 def folder_of(loaded: Loaded) -> Path | None:
     """Return the folder of the journal, which is made if it is missing. None = the journal is in memory:
-    because `stores.journal` says so; because no folder is stated and the store is in memory, or the system
-    has no locks on open files; or because the default folder cannot be made, which is logged. Raises
-    ConfigError if the folder in `stores.journal` cannot be used.
+    because `stores.journal` says so, or because nothing is stated and the store is in memory, the system has
+    no locks on open files, or the default folder cannot be made (which is logged). Raises ConfigError if the
+    folder in `stores.journal` cannot be used.
     """
     stores = loaded.config.stores
     stated = stores.journal
@@ -167,9 +167,7 @@ class Journaling:
         self._cut: set[str] = set()
         """The marks of ended processes whose cut exchanges are stored."""
         self._drained_at = 0.0
-        """When the latest draining without a failure began, in Unix seconds; 0.0 = there was none. A reader
-        has then given the database all records.
-        """
+        """When the latest draining without a failure began, in Unix seconds; 0.0 = there was none."""
         self._looked_at = 0.0
         """The same moment in seconds of the monotonic clock, which all processes of the machine share, and
         nobody can set.
@@ -196,8 +194,8 @@ class Journaling:
     async def drain(self) -> bool:
         """Give the database the records that wait: those in the memory of this process, and, if this process
         is the keeper and the reader, those in the files. Returns True if all these records were given, and
-        the journal is in memory or this process is the reader. Otherwise returns False. If the caller is
-        cancelled, the draining goes on, because two threads must not read one journal.
+        the journal is in memory or this process is the reader. If the caller is cancelled, the draining goes
+        on, because two threads must not read one journal.
         """
         return await asyncio.shield(spawn(self._drain(), "draining the journal"))
 
@@ -218,13 +216,11 @@ class Journaling:
             return done and (self._reads or self._chains is None)
 
     async def recover(self) -> bool:
-        """Give the database the records of processes that have ended. Call it before the usage of limits is
-        read from the database. If another process is doing this already, wait until that process has
-        finished.
+        """Give the database the records of processes that have ended, or wait until another process has done
+        this. Call it before the usage of limits is read from the database.
 
         Returns True if no such record waits any more, or if the journal is in memory. Returns False if the
-        journal cannot be read for any reason, or if the database fails or stores nothing for `_RECOVERY`
-        seconds.
+        journal cannot be read, or if the database fails or stores nothing for `_RECOVERY` seconds.
         """
         if self._chains is None:
             return True
@@ -258,9 +254,8 @@ class Journaling:
         and has given the database all records in a draining that it began after this call. Raises
         TimeoutError if that process stores nothing for `_RECOVERY` seconds.
 
-        The other process writes into the reader's file when its latest draining began (monotonic seconds,
-        which are the same in all processes of a machine). A time before this call or in the future does not
-        count: a reader that was killed may have written it, even before the machine was started again.
+        A time in the reader's file that is before this call or in the future does not count: a reader that
+        was killed may have written it, even before the machine was started again.
         """
         assert self.folder is not None
         begun = since = self._seams.monotonic()
@@ -292,9 +287,8 @@ class Journaling:
 
     async def stored_until(self, moment: float) -> bool:
         """Wait until the database has the usage of all exchanges on this machine that ended before `moment`
-        (Unix seconds). Returns False if that fails. A process that is not the keeper waits at most
-        `_RECOVERY` seconds for the reader, and then returns False, too. If the journal is in memory, only the
-        exchanges of this process count.
+        (Unix seconds); if the journal is in memory, of all exchanges of this process. Returns False if that
+        fails, or if it is for another process to do and takes more than `_RECOVERY` seconds.
         """
         if self._chains is None or self._keeps:
             return await self.drain()
@@ -497,9 +491,9 @@ class Journaling:
         return True
 
     async def _bury(self, chains: Chains, chain: Chain) -> bool:
-        """Finish the journal of a process that has ended. Store records of the exchanges that were still open
-        when the process ended. Then delete the journal; but while the ledger does not have what the process
-        has left, the journal stays, and a later call deletes it. Returns False if the database has failed.
+        """Finish the journal of a process that has ended: store records of the exchanges that were still open
+        when it ended, and delete the journal. But while the ledger does not have what the process has left,
+        the journal stays, and a later call deletes it. Returns False if the database has failed.
         """
         if chain.mark not in self._cut:
             cut = await self._as_reader(chain.cut)
@@ -553,8 +547,8 @@ class Journaling:
     async def _keep_each(self, records: Sequence[UsageRecord]) -> bool:
         """Give records to the database one by one. Records that the database refuses several times are
         written into the file of rejected records; if the journal is in memory, they are only logged and
-        counted. Returns False if the database fails for another reason, or if it also refuses a record that
-        it already has; then the records that are left are tried again later.
+        counted. Returns False if the database fails, or may refuse any record; then the records that are left
+        are tried again later.
         """
         odd: list[UsageRecord] = []
         for record in records:

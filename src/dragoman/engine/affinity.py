@@ -1,5 +1,5 @@
-"""Collects what a route's policy may know about a request. The most important part is the digest of the
-request: requests that should go to the same prompt cache have the same digest, as a rule.
+"""Collects what a route's policy may know about a request: above all its digest, a short hash. Requests that
+should go to the same prompt cache have the same digest, as a rule.
 
 The digest is made from the first of these that a request has:
 
@@ -10,10 +10,9 @@ The digest is made from the first of these that a request has:
 
 The last two are used only for a chat and for the count of a chat's tokens.
 
-The beginning stays the same in all turns of a conversation, if the client sends all its earlier messages and
-the same tools again. This is also true if a turn continues a stored response, conversation or session,
-because the earlier messages have been added to the request before. The beginning is read from the IR without
-cache marks, which clients move from turn to turn.
+The beginning stays the same in all turns of a conversation if its earlier messages and its tools stay the
+same; earlier messages that the gateway has stored are part of the request by then. Cache marks, which clients
+move from turn to turn, are left out.
 
 The end user's id (`user`, `safety_identifier`) is not used. A service that sends the same id with all of its
 requests would send them all to one deployment.
@@ -39,9 +38,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def circumstances(asked: Asked, route: Route, seams: Seams) -> Circumstances:
-    """Return what the policy of this route may know about a request: the present time, the digest, whether
-    the client wants a stream, and a source of random numbers. The digest is b"" unless the policy is
-    `affinity`. Raises RequestFailed if the digest needs the decoded request and the body cannot be decoded.
+    """Return what the policy of this route may know about a request: the present time in Unix seconds, the
+    digest (b"" unless the policy is `affinity`; see `digest_of`), whether the client wants a stream, and a
+    source of random numbers. Raises RequestFailed if the digest needs a body that cannot be decoded.
     """
     sticks = route.spread is not None and route.spread.policy == "affinity"
     digest = digest_of(asked) if sticks else b""
@@ -67,9 +66,7 @@ def _hashed(value: Any) -> bytes:
 
 
 def _beginning(request: ir.Request) -> Iterable[Any]:
-    """Yield the parts of the beginning of the prompt, as values that JSON can express: the system prompt,
-    each tool, and each message up to and including the user's first one.
-    """
+    """Yield the parts of the beginning of the prompt (see the module), as values that JSON can express."""
     yield [_said(block) for block in request.system]
     yield [_offered(tool) for tool in request.tools or ()]
     for message in request.messages:

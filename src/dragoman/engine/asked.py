@@ -41,11 +41,11 @@ _T = TypeVar("_T")
 class Wishes(msgspec.Struct, frozen=True):
     """What the headers of a request ask of the engine. tags: the values of the headers that list tags, each a
     text with commas. strict, check: the values of `x-dragoman-strict` and `x-dragoman-check-output`, None =
-    the header is missing. report: True = the request's header `x-dragoman-report` is "1", so the answer shall
-    have a header of this name too. passed: those headers of the request that the client's protocol defines
-    for requests, by name; a provider that uses the same protocol gets them too. once: the `Idempotency-Key`
-    as the client wrote it (`key_for` returns the key that a provider gets); None = missing. end_user: the
-    person or thing on whose behalf the client asks, as a header names it; None = no header does.
+    the header is missing. report: True = the client wants a report about the answer in the answer's headers
+    (`x-dragoman-report: 1`). passed: those headers that the client's protocol defines for requests, by name;
+    a provider of the same protocol may get them. once: the `Idempotency-Key` as the client wrote it; None =
+    missing. end_user: the person or thing on whose behalf the client asks, as a header names it; None = no
+    header does.
     """
 
     tags: tuple[str, ...]
@@ -82,12 +82,12 @@ class Inbound(msgspec.Struct, frozen=True):
     contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
     parameter names in braces. params: the values of these parameters. operation: what the client asks for.
-    fields: the fields of a form, then `body` is empty; () = the request has no form, or an empty one. shown:
-    the model name in answers; None = the name that the route states, or the upstream's name if the route
-    states none. room: counts the memory of the request's decoded values and of the messages that it
-    continues. reading: the weight of the body's values (see `Asked`), in bytes; 0 = not measured yet. wishes:
-    what the headers ask, if it is known already; None = `wished` reads the headers. may: what the client may
-    use, apart from models. errors: the form of an error answer; None = the form of the face.
+    fields: the fields of a form, whose `body` is empty. shown: the model name in answers; None = the name
+    that the route states, or the upstream's name if the route states none. room: counts the memory of the
+    request's decoded values and of the messages that it continues. reading: the weight of the body's values
+    (see `Asked`), in bytes; 0 = not measured yet. wishes: what the headers ask; None = `wished` reads the
+    headers. may: what the client may use, apart from models. errors: the form of an error answer; None = the
+    form of the face.
     """
 
     face: Dialect
@@ -130,13 +130,11 @@ class Sealed(msgspec.Struct, frozen=True):
 
 class Said(msgspec.Struct, eq=False):
     """The body of a request, in several forms. wire: the body, decoded from JSON or a form. head: the
-    top-level members, each as raw JSON; {} = the body has no members, is a form or was freed, or there is no
-    body (a realtime session). raw: the body in bytes; b"" for a form, and after `forget`. request: the
-    request in the IR; None = not decoded yet, or freed.
-    fetched: the media that were fetched for the running attempt, by the `id()` of the medium in `request`;
-    None = none were fetched. member_count: how many top-level members `raw` has, where a repeated member
-    counts each time; 0 = not known. The constructor may get None for the head; then it is read from `raw` at
-    the first use.
+    top-level members, each as raw JSON; {} for a form. raw: the body in bytes; b"" for a form. request: the
+    request in the IR; None = not decoded yet. fetched: the media that were fetched for the running attempt,
+    by the `id()` of the medium in `request`; None = none were fetched. member_count: how many top-level
+    members `raw` has, where a repeated member counts each time; 0 = not known. If the constructor gets None
+    for the head, it is read from `raw` at the first use.
     """
 
     wire: WireRequest
@@ -157,9 +155,7 @@ class Said(msgspec.Struct, eq=False):
         return Said(self.wire, self._head, self.raw, request, member_count=self.member_count)
 
     def forget(self) -> None:
-        """Empty all forms of the body, to free their memory. Only the operation stays in `wire`. After that,
-        the request cannot be sent again.
-        """
+        """Empty all forms of the body, to free their memory. Only the operation stays in `wire`."""
         self.wire = WireRequest(self.wire.operation, {})
         self._head, self.raw, self.request, self.fetched = {}, b"", None, None
 
@@ -219,10 +215,9 @@ class Turn(Protocol):
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
         """Return None if a model has to be called, otherwise the answer to send without a model (to a request
-        that only adds input, for example). This is called when the request is valid and its limits allow it,
-        before a model is called; a turn may store here that the request was accepted. last_words: returns the
-        bytes that tell the client a failure inside its stream. Raises RequestFailed if the request cannot be
-        accepted.
+        that only adds input, for example). Called before a model is called; a turn may store here that the
+        request was accepted. last_words: returns the bytes that tell the client a failure inside its stream.
+        Raises RequestFailed if the request cannot be accepted.
         """
         ...
 
@@ -251,23 +246,21 @@ class Asked(msgspec.Struct, frozen=True):
 
     wished: what the headers ask. face: the protocol in which the body is written. said: the body. steps: runs
     steps on large requests one after another. weight: the size in bytes of the body (0 for a form) and of the
-    messages that it continues; a step with `step` waits for its turn if `weight` is at least `MEDIUM`.
-    reading: the weight for steps with `look`, which read the request's values but not its texts, so that long
-    texts weigh less than their bytes (`wire.json.Measured.weight`). light: True = `reading` is below
-    `MEDIUM`; then callers may call a function on the request directly, without `step` and `look`. turn: as in
-    `Inbound`; None = there is nothing to add or to store. codec: the codec of the operation in the client's
-    protocol; None = chat, whose codec the face itself has. prompts: True = the body is a chat request (the
-    operation is chat, or the count of a prompt's tokens). brief: the chat request with only the fields on
-    which the form of the answer depends; an empty request if `prompts` is False. model: the name in the
-    request or, if it has none, the first of the models that it lists; None = it names none. streamed: whether
-    it asks for a stream. echo: the request's members that the answer repeats, as the client wrote them; {} =
-    none. sealed: ranges of messages, each with the only provider that gets their signatures and encrypted
-    reasoning; of messages outside these ranges, every provider gets them. sealless: True = no provider gets
-    any seals, because a provider has refused them. beyond: the reason why the protocol's author would refuse
-    the request, while other servers of the protocol may accept it; None = its author accepts it. reasons: why
-    every attempt must translate the request; () = an attempt may relay it. others: the models that the
-    request names for the case that `model` cannot answer. inner: the models that the request lets its
-    provider use besides `model`.
+    messages that it continues. reading: like `weight`, but long texts weigh less than their bytes
+    (`wire.json.Measured.weight`). light: True = `reading` is below `MEDIUM`; then callers may work on the
+    request directly, without `step` and `look`. turn: as in `Inbound`; None = there is nothing to add or to
+    store. codec: the codec of the operation in the client's protocol; None = chat, whose codec the face
+    itself has. prompts: True = the body is a chat request (the operation is chat, or the count of a prompt's
+    tokens). brief: the chat request with only the fields on which the form of the answer depends; an empty
+    request if `prompts` is False. model: the name in the request or, if it has none, the first of the models
+    that it lists; None = it names none. streamed: whether the client wants a stream. echo: the request's
+    members that the answer repeats, as the client wrote them; {} = none. sealed: ranges of messages, each
+    with the only provider that gets their signatures and encrypted reasoning; of messages outside these
+    ranges, every provider gets them. sealless: True = no provider gets any, because a provider has refused
+    them. beyond: the reason why the protocol's author would refuse the request, while other servers of the
+    protocol may accept it; None = its author accepts it. reasons: why every attempt must translate the
+    request; () = an attempt may relay it. others: the models that the request names for the case that `model`
+    cannot answer. inner: the models that the request lets its provider use besides `model`.
     """
 
     exchange: Exchange
@@ -315,8 +308,8 @@ class Asked(msgspec.Struct, frozen=True):
         return request
 
     async def decoded(self) -> Any:
-        """Return `request`. If it was not decoded yet, it is decoded: at once if the request is light, else
-        in a step. Raises as `request` does.
+        """Return `request`, decoded in a step if that is not done yet and the request is not light. Raises as
+        `request` does.
         """
         request = self.said.request
         if request is None:
@@ -324,16 +317,15 @@ class Asked(msgspec.Struct, frozen=True):
         return request
 
     def step(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a function that reads the whole request, and return its result. It runs at once if `weight` is
-        below `MEDIUM` bytes, otherwise when its turn among the steps of other requests comes; for a large
-        request, it runs in a thread.
+        """Run a function that reads the whole request, and return its result. If `weight` is at least
+        `MEDIUM` bytes, the function waits for its turn among the steps of other requests (`Steps.run`).
         """
         return self.steps.run(self.weight, step, *args, **named)
 
     def look(self, step: Callable[_P, _T], /, *args: _P.args, **named: _P.kwargs) -> Awaitable[_T]:
-        """Run a function that reads the request's values but not its texts, and return its result. It runs at
-        once if `reading` is below `MEDIUM` bytes, otherwise when its turn among the steps of other requests
-        comes; if `reading` is large, it runs in a thread.
+        """Run a function that reads the request's values but not its texts, and return its result. If
+        `reading` is at least `MEDIUM` bytes, the function waits for its turn among the steps of other
+        requests (`Steps.run`).
         """
         return self.steps.run(self.reading, step, *args, **named)
 

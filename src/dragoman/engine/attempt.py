@@ -75,10 +75,10 @@ class Attempt(msgspec.Struct, frozen=True):
         return self.backend.dialect is self.asked.face
 
     def reply(self, report: Report, *, relayed: bool = False) -> Reply:
-        """Return the values that the answer is encoded with. They include the client's request in the IR: the
-        complete request or, if `relayed` is True, only its short form `brief`. If the gateway is configured
-        to tell the usage in every stream, this request has `stream_usage=True`. report: gets the losses and
-        changes of the encoding. Raises RequestFailed if the complete request cannot be decoded.
+        """Return the values that the answer is encoded with. report: gets the losses and changes of the
+        encoding. relayed: True = the values have only the short form `brief` of the client's request; False =
+        they have the complete request in the IR. Raises RequestFailed if the complete request cannot be
+        decoded.
         """
         asked, runtime = self.asked, self.runtime
         request = asked.brief
@@ -101,9 +101,8 @@ class Attempt(msgspec.Struct, frozen=True):
 
     def edits(self) -> dict[str, Any]:
         """Return the top-level members to set in a relayed body, by name: `model` with the upstream's model
-        name, and the members that the configuration adds. A configured value replaces the client's value of
-        the same name, in whichever spelling; two objects are merged (`merged`), and the configured members
-        win.
+        name, and the members that the configuration adds. Where the client and the configuration state the
+        same member, the configured value is used; two objects are merged.
         """
         call, face = self.call, self.asked.face
         edits: dict[str, Any] = {"model": call.model}
@@ -122,11 +121,10 @@ class Attempt(msgspec.Struct, frozen=True):
         return None if meter is None else meter.rates(self.deployment.name)
 
     def note_losses(self, locate: Locate) -> None:
-        """Set the losses and changes of the exchange to those that hold for every attempt and those that the
-        call's report has so far; what earlier attempts have reported is dropped. Raises RequestFailed if
-        strict mode forbids a loss of the exchange. locate: turns a place in the IR into a path of the
-        client's request. This may be called again when the report has more losses: a custom upstream may find
-        losses when it reads the request.
+        """Set the losses and changes of the exchange: those that hold for every attempt, and those that the
+        call's report has so far. May be called again when the report has more. locate: turns a place in the
+        IR into a path of the client's request. Raises RequestFailed if strict mode forbids a loss of the
+        exchange.
         """
         self.exchange.account(*self.call.report.located(locate))
         self.plan.hold_strict(self.exchange)

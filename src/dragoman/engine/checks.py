@@ -88,8 +88,8 @@ class Checks:
 
     async def check(self, checked: Checked) -> None:
         """Ask a provider once, and record in `health` whether it answers. A refusal (a 401 or a 404, for
-        example) is an answer too. If the result is new, log it and call `told`. If the gateway's own bounds
-        did not let the question out or the answer in, nothing is recorded.
+        example) is an answer too. If the result is new, call `told`. If the gateway's own bounds prevented
+        the question or the answer, nothing is recorded.
         """
         name = checked.upstream.name
         try:
@@ -111,11 +111,10 @@ class Checks:
             self._told(event)
 
     async def _failure(self, checked: Checked) -> str | None:
-        """Ask a provider once. Return why it has failed the check, as a text without secrets; None = it has
-        not failed. It has failed if it cannot be reached, if it does not answer within `checked.wait`
-        seconds, or if it answers with an error of its own (a 500, for example). Any other error (a 401 or a
-        429, for example) is not a failure. Raises _Unknown if all of the gateway's connections to the
-        provider were busy, or if the gateway's memory for answers was full.
+        """Ask a provider once. Return why it has failed the check, as a text without secrets: it cannot be
+        reached, does not answer in time, or answers with an error of its own (a 500, for example). None = it
+        has not failed. Raises _Unknown if the gateway's own bounds on connections or memory prevented the
+        check.
         """
         upstream, seconds = checked.upstream, checked.wait or None
         timers = Timers(connect=seconds, first_byte=seconds, idle=seconds)

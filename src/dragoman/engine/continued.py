@@ -50,10 +50,8 @@ class Continued(Flight, eq=False):
         await Flight.run(self)
 
     async def _keep(self) -> None:
-        """Prepare to continue the answer, if that is possible: keep a copy of the request, because a delivery
-        empties `said` when the answer begins. It is not possible if hooks read the events, if only one
-        attempt is allowed, if the output is checked, if only some servers understand the request
-        (`Asked.beyond`), if it cannot be decoded, or if it asks for what `is_continuable` excludes.
+        """Prepare to continue the answer, if that is possible. Then keep a copy of the request, because a
+        delivery empties `said` when the answer begins.
         """
         asked, runtime = self.asked, self.runtime
         if runtime.hooks.need_events or runtime.policy.attempts == 1 or self.plan.form is not None:
@@ -116,9 +114,9 @@ class Continued(Flight, eq=False):
         return following
 
     async def _past(self, candidate: Candidate, refused: ir.Fault) -> Candidate:
-        """Return the candidate to call instead of `candidate`, which a limit refuses. If the client has the
-        beginning of the answer already, the returned candidate continues this answer, and the request is
-        prepared for it; if there is none, raises RequestFailed with the limit's fault, `refused`.
+        """Return the candidate to call instead of `candidate`, which a limit refuses (with the fault
+        `refused`). If the client has the beginning of the answer already, the request is prepared so that the
+        returned candidate continues it. Raises RequestFailed if no candidate is left.
         """
         joint = self._joint
         if joint is None or not self.delivery.committed:
@@ -140,7 +138,7 @@ class Continued(Flight, eq=False):
 
     def _following(self, failed: Candidate) -> Candidate | None:
         """Return a candidate at another deployment than `failed` that accepts the beginning of an answer and
-        can be called at once, and record the choice; None = there is none, or no further attempt is allowed.
+        has a place now, and record the choice; None = there is none, or no further attempt is allowed.
         """
         now, health = self.delivery.now(), self.runtime.health
         round_ = self._candidates.begun(self.asked.exchange, failed)
@@ -171,8 +169,8 @@ class Continued(Flight, eq=False):
         return facts.prefill is True or (facts.prefill is None and _named(backend) in _CONTINUING)
 
     async def _hand_over(self, joint: Joint, candidate: Candidate) -> None:
-        """Estimate the usage of the attempt that broke off, charge it to its deployment, and prepare the
-        request for `candidate`, which continues the answer.
+        """Estimate the usage of the attempt that broke off, if it has one, charge it to its deployment, and
+        prepare the request for `candidate`, which continues the answer.
         """
         asked, cost, record = self.asked, self.delivery.cost_so_far, self.asked.exchange.attempts[-1]
         if cost is not None:
@@ -210,10 +208,9 @@ def _named(backend: Backend) -> str | None:
 
 
 def is_continuable(request: ir.Request) -> bool:
-    """Whether another model could continue the answer to a chat. False, for example, for a request that
-    states reasoning settings which do not switch thinking off, that wants another format than text, several
-    answers or a forced tool call, that names stored earlier messages, or that offers a provider's own tools.
-    `Joint` finds out later whether the answer can be continued.
+    """Whether another model could continue the answer to a chat, as far as the request shows. False, for
+    example, if it wants thinking, another format than text, several answers or a forced tool call, if it
+    names stored earlier messages, or if it offers a provider's own tools.
     """
     output, thinking, messages = request.output, request.reasoning, request.messages
     if output is not None and (output.kind != "text" or (output.modalities or ("text",)) != ("text",)):

@@ -1,7 +1,8 @@
 """Relays a realtime session between a client and a provider of the same protocol, message by message.
 
-Until the provider's first message, another key or deployment can still be tried; only then is the client told
-that the session is open. Each direction waits while the other side reads slowly, and nothing queues between.
+The client is told that the session is open when the provider's first message has come; until then, another
+key or deployment can still be tried. Each direction waits while its receiver reads slowly, and nothing queues
+between.
 """
 
 from __future__ import annotations
@@ -145,10 +146,8 @@ def opened(exchange: Exchange, inbound: Inbound, steps: Steps) -> Asked:
 
 async def converse(attempt: Attempt) -> None:
     """Open a session at the attempt's deployment, and relay messages until the session ends. Raises
-    RequestFailed if the client's first message contradicts the session, if the provider or a limit refuses
-    the session, if the provider does not open it in time (`Bounds.opening`), or if it ends with a failure;
-    EndedByLimit (a RequestFailed) if a limit of the gateway refuses a reply, or if the gateway ends the
-    session.
+    RequestFailed if the session cannot be opened or ends with a failure; EndedByLimit (a RequestFailed) if
+    the gateway ends it, because of a limit for example.
     """
     delivery, live = attempt.delivery, attempt.asked.face.live
     client = cast(SessionClient, delivery.client)
@@ -296,9 +295,9 @@ class _Session:
         """
 
     async def open(self, opening: Sequence[Message]) -> Heard:
-        """Send the messages in `opening`, which the provider needs before its first message, receive this
-        first message, send the answers that it needs, and return it. Raises RequestFailed if the provider
-        refuses the session.
+        """Send the messages in `opening`, which the provider needs before its first message, and return this
+        first message, after sending the answers that it needs. Raises RequestFailed if the provider refuses
+        the session.
         """
         socket = self._socket
         for message in opening:
@@ -364,12 +363,9 @@ class _Session:
             raise RequestFailed(_broken(self._attempt.deployment.provider, code, reason))
 
     async def _tell(self, heard: Heard) -> None:
-        """Send a provider's message to the client. If the message begins a reply that is not running, first
-        check the client's permissions and reserve what the reply may use; if it names a model that will
-        transcribe, check that model's price. Before the message is sent, the usage that it states is charged.
-        If this usage belongs to no reply (a transcription, for example), check the permissions and the limits
-        afterwards. When the server stops and no reply is running, end the session. Raises EndedByLimit if one
-        of the checks fails.
+        """Send a provider's message to the client. Before that, check what the client may still use, reserve
+        what a beginning reply may use, and charge the usage that the message states. When the server stops
+        and no reply is running, end the session. Raises EndedByLimit if a check fails.
         """
         if heard.begins and not self._replies.runs(heard.reply):
             self._admit()
@@ -405,8 +401,8 @@ class _Session:
 
     async def _listen(self) -> None:
         """Send the client's messages to the provider until one side closes the session. A message that must
-        not be sent is answered with an error; in some protocols it ends the session. So does sound that a
-        limit refuses.
+        not be sent is answered with an error; in some protocols it ends the session. Sound that a limit
+        refuses also ends the session.
         """
         client, socket = self._client, self._socket
         try:

@@ -62,8 +62,7 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
     """Return the decoded request, and record in the exchange what it states, as `decode` does, but at once:
-    only for a body of less than `MEDIUM` bytes, whose memory is not counted again. Raises RequestFailed if
-    the request is invalid.
+    only for a body of less than `MEDIUM` bytes. Raises RequestFailed if the request is invalid.
     """
     exchange.phase = "decode"
     wished = inbound.wished
@@ -81,8 +80,7 @@ def _read(
     """Decode the body and check it. Records in the exchange the model, and what the gateway itself uses of
     the body (tags, the end user, the service tier, …). Returns (the request, the bytes of memory that its
     values take in addition to those that the server has counted for the body). Raises WireError for an
-    invalid body; if it is the protocol's check that refuses the body, the exchange has the model's name, if
-    one is stated.
+    invalid body.
     """
     face, raw, turn, operation = inbound.face, inbound.body, inbound.turn, inbound.operation
     head: dict[str, msgspec.Raw] | None = None
@@ -165,11 +163,7 @@ def _read(
 def _beyond(face: Dialect, wire: WireRequest, refused: WireError) -> tuple[Dialect, WireError | None]:
     """Read a chat request that its own protocol `face` has refused with the error `refused`. Returns (the
     protocol in which the body is written, the error if only servers that accept more than the protocol's
-    author may get it). The error is None if the author accepts the request too. Raises WireError if nobody
-    accepts it.
-
-    If the table `READINGS` finds that the body is written in another protocol, that protocol checks it.
-    Otherwise the body is checked as a request for servers that accept more.
+    author may get it, else None). Raises WireError if nobody accepts the request.
     """
     reading = READINGS.get(face.name)
     if (other := None if reading is None else reading(wire.body)) is not None:
@@ -225,10 +219,10 @@ def tag(exchange: Exchange, headers: tuple[str, ...]) -> None:
 def _keep(
     exchange: Exchange, kept: Taken, body: dict[str, Any], params: Mapping[str, str]
 ) -> tuple[Named, ...]:
-    """Record in the exchange what was taken out of the body for the gateway (`kept`): tags, metadata, losses
-    and changes. Returns the other models that the body lists, each once, without the request's own model. If
-    the request names no model otherwise, the first name in the list becomes the model, and is put into
-    `body`. params: the parameters of the path, which may name the model.
+    """Record in the exchange what was taken out of the body for the gateway (`kept`). Returns the other
+    models that the body lists, each once, without the request's own model. If the request names no model
+    otherwise, the first of the list becomes its model, and is put into `body`. params: the parameters of the
+    path, which may name the model.
     """
     exchange.tags, losses = bounded((*exchange.tags, *kept.tags))
     exchange.metadata = kept.metadata

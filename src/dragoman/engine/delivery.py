@@ -131,9 +131,8 @@ class Delivery:
     # --- Attempts ----------------------------------------------------------------------------------
 
     def _commit(self) -> Running:
-        """Make the running attempt final. Sets its HTTP status if it has none, and changes its time limit:
-        the limit until the first content becomes the limit of the whole attempt. `patience` ends. Returns the
-        attempt.
+        """Make the running attempt final, and return it. Sets its HTTP status if it has none. Its time limit
+        is from now on that of the whole attempt, and `patience` ends.
         """
         running = self.running
         assert running is not None
@@ -229,11 +228,10 @@ class Delivery:
         return self.client.answer(200, [kind, *self._headers(200), *passed, *guard], payload.data)
 
     async def response(self, response: ir.Response, reply: Reply, call: Call, size: int) -> None:
-        """Send a whole answer in the IR as one body, and record its usage and losses. If the request's turn
-        keeps answers, the turn stores this one before; a turn that `hears` must have got it from the caller
-        (`heard`). size: how many bytes the upstream's answer has, 0 = unknown. If the answer is large, the
-        encoding may have to wait for the steps of other large requests. The attempt becomes final. Raises
-        RequestFailed if the answer cannot be added to its conversation.
+        """Send a whole answer in the IR as one body, and record its usage and losses. The attempt becomes
+        final. If the request's turn keeps answers, the turn stores this one before; a turn that `hears` must
+        have got it from the caller (`heard`). size: how many bytes the upstream's answer has, 0 = unknown.
+        Raises RequestFailed if the answer cannot be added to its conversation.
         """
         assert self.asked is not None
         assert self.running is not None
@@ -408,8 +406,8 @@ class Delivery:
 
     def counted(self, usage: ir.Usage | None) -> None:
         """Record the usage of the answer so far, in the exchange and in the record of the running attempt, in
-        place of an earlier one; None = unknown. An estimate is also recorded as a change. If the attempt
-        belongs to a stream that may be continued, its record gets only what this attempt has stated itself.
+        place of an earlier one; None = unknown. For a stream that may be continued, the record gets only what
+        this attempt has stated itself. An estimate is also recorded as a change.
         """
         exchange = self._exchange
         exchange.usage = usage

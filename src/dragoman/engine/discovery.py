@@ -158,10 +158,10 @@ def why(failed: TimeoutError | WireError | RequestFailed) -> str:
 
 
 async def fetched(upstream: WireUpstream, deadlines: Deadlines, seams: Seams) -> Page:
-    """Return a provider's whole list as one `Page`, from all of its pages. If the provider refuses a key
-    (also because its quota is used up), its next key is tried, up to five keys. Raises RequestFailed if a
-    page cannot be fetched (its fault contains no secrets), WireError for a malformed page, and TimeoutError
-    after a minute.
+    """Return a provider's list as one `Page`, from all of its pages (see `_pages` for bounds). If the
+    provider refuses a key (also because its quota is used up), its next key is tried, up to five keys. Raises
+    RequestFailed if a page cannot be fetched (its fault contains no secrets), WireError for a malformed page,
+    and TimeoutError after a minute.
     """
     with deadlines.within(_PATIENCE):
         return await _with_a_key(upstream, seams)
@@ -180,10 +180,10 @@ async def _with_a_key(upstream: WireUpstream, seams: Seams) -> Page:
 
 
 async def _pages(upstream: WireUpstream, number: int, seams: Seams) -> Page:
-    """Return the models of all pages as one `Page` without a cursor, fetched with one key. number: the index
-    of the key. The list ends early if the provider repeats a cursor, after `_MOST_PAGES` pages, or when it
-    has `MOST` models. If one page fails, nothing is returned: raises RequestFailed, whose fault may contain
-    secrets, and WireError for a malformed page.
+    """Return the models of all pages as one `Page`, fetched with one key. number: the index of the key. The
+    list ends early if the provider repeats a cursor, after `_MOST_PAGES` pages, or when it has `MOST` models.
+    Raises RequestFailed, whose fault may contain secrets, if a page cannot be fetched, and WireError for a
+    malformed page.
     """
     form = upstream.listing
     models: dict[str, Any] = {}

@@ -21,13 +21,12 @@ class Writer(Protocol):
 
 
 class Ends:
-    """Writes the last events of one stream. Most streams have no event that repeats the whole answer; then
-    `keep` is not called. teller: the stream's encoder or relay, which makes the bytes of its events. keep:
-    stores the answer; returns False if the answer should have been stored but was not. waits: True = an event
-    that repeats the answer is held back until `keep` has returned; a teller that writes a long answer in
-    pieces does so also if this is False. lines: True = each event is one line and must be written in one
-    call. closing: called after `keep` and before the event that was held back is made; None = nothing is
-    called.
+    """Writes the last events of one stream. teller: the stream's encoder or relay, which makes the bytes of
+    its events. keep: stores the answer, if the stream has an event that repeats the whole answer; returns
+    False if the answer should have been stored but was not. waits: True = this event is held back until
+    `keep` has returned; a teller that writes a long answer in pieces holds it back in any case. lines: True =
+    each event is one line and must be written in one call. closing: called after `keep` and before the event
+    that was held back is made; None = nothing is called.
     """
 
     __slots__ = ("_client", "_closing", "_keep", "_lines", "_teller", "pieces")
@@ -76,10 +75,9 @@ class Ends:
 
     async def last(self, data: bytes) -> bytes:
         """Return the bytes that the caller must send as the end of the stream. data: the teller's latest
-        bytes, which were not sent yet. If the teller holds back no event, return `data`. Otherwise let `keep`
-        store the answer, make the event, and return `data` with this event; bytes of them that were sent here
-        are not returned. Raises RequestFailed if the answer cannot be added to its conversation; then `data`
-        has been sent.
+        bytes, which were not sent yet. If the teller holds an event back, `keep` stores the answer first, and
+        the event comes after `data`; what was sent here is not returned. Raises RequestFailed if the answer
+        cannot be added to its conversation; then `data` has been sent.
         """
         teller = self._teller
         if teller is None or teller.ending is None:

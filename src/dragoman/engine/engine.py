@@ -172,9 +172,8 @@ class Engine:
         self, runtime: Runtime, way: Way, asked: Asked, plan: Plan, meter: Meter | None
     ) -> Plan:
         """Return the plan after the stages of its way or, if they refuse the request, the plan of its first
-        fallback route that accepts it (`fallbacks.fitted`). For a fallback with another model, the request is
-        also reserved at that model's limits. Raises RequestFailed if one of these limits refuses the request,
-        or if a stage refuses it for every route.
+        fallback route that accepts it (`fallbacks.fitted`), at whose limits the request is then reserved,
+        too. Raises RequestFailed if a limit refuses the request, or a stage of every route.
         """
         found = await asked.step(fitted, runtime, way, asked, plan)
         if meter is not None and way.reserves != "nothing" and found.route.counted != plan.route.counted:

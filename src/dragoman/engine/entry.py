@@ -26,8 +26,8 @@ class Entry(msgspec.Struct, eq=False):
     held: Held = {}
 
     def enters(self, candidates: Sequence[Candidate]) -> Candidate | None:
-        """Take the places of the first candidate whose deployment can be called without waiting at its gates,
-        and return this candidate; other places that the exchange had are given back. None = there is no such
+        """Take the places of the first candidate that would not have to wait at its deployment's gates, and
+        return this candidate; other places that the exchange had are given back. None = there is no such
         candidate; then the exchange keeps the places that it has.
         """
         options = _by_gates(candidates)
@@ -36,13 +36,12 @@ class Entry(msgspec.Struct, eq=False):
 
     async def wait(self, candidates: Sequence[Candidate]) -> Candidate:
         """Take the places of the first candidate whose deployment can be called without waiting at its gates,
-        and return this candidate. If there is none, wait at the gates that have stopped the request, until
-        one candidate can be called. All places that the exchange had are given back first.
+        and return this candidate. If there is none, wait until there is one. Places that the exchange had are
+        given back first. The time of the wait is recorded in the exchange.
 
-        Raises RequestFailed in these cases: for each candidate, at least one gate that has stopped the
-        request has a full queue, and no other client's request has to leave for this one; this exchange has
-        to leave a full queue for another client's request; the wait is longer than the gates allow. See
-        `Gates.wait`. The exchange then has no places. The time of the wait is recorded in the exchange.
+        Raises RequestFailed if queues are full, if this request has to leave a queue for another client's
+        request, or if the wait is longer than the gates allow (see `Gates.wait`). The exchange then has no
+        places.
         """
         exchange, gates, found = self.exchange, self.gates, _by_gates(candidates)
         options = list(found)

@@ -1,11 +1,11 @@
 """Finds how much a request may use, before its first attempt: the tokens of its prompt, and a bound on those
 of its answer.
 
-If no limit counts tokens or money, nothing is measured. The tokens of a prompt are not counted but bounded by
-its size if it contains only texts and pictures, and if all limits would be at most half used with this bound:
-nearly no text has more than one token for two bytes, and the tokens of a picture have a usual maximum.
-Otherwise they are counted. They are also counted if the prompt was decoded already or if its route adds
-messages to it.
+If no limit counts tokens or money, nothing is measured. Otherwise the tokens of a prompt are bounded by its
+size, if it contains only texts and pictures, and if each limit of the exchange would be at most half used
+with this bound: nearly no text has more than one token for two bytes, and the tokens of a picture have a
+usual maximum. In all other cases they are counted, also if the prompt was decoded already or if its route
+adds messages to it.
 """
 
 from __future__ import annotations

@@ -94,9 +94,9 @@ class Turned:
         """The deployment and account of every candidate so far."""
 
     def begun(self, asking: Asking, now: float) -> More[Candidate]:
-        """Return the candidates of the request's own route, which are those of `asking`; the doubtful ones
-        are in a separate list. The fallback routes used so far, and all candidates so far, are forgotten: a
-        request that has waited for a place begins again. now: monotonic seconds.
+        """Begin with the request's own route, whose candidates are those of `asking`, and return them; those
+        that `health` doubts are in a separate list. The fallback routes used so far, and all candidates so
+        far, are forgotten. now: monotonic seconds.
         """
         del self.plans[1:]
         self._met.clear()

@@ -67,7 +67,7 @@ class Flight(msgspec.Struct, eq=False):
     _sealing: Sealing | None = None
     _opening: tuple[float | None, Cause] | None = None
     """(The time limit until the first content in seconds, its cause), as `until_content` returns them for the
-    running attempt; None = only the provider's `max_silence` limits it.
+    running attempt; None = only the provider's `max_silence` limits the time until the first content.
     """
     _calling: Calling | None = None
     """The running attempt, as `health` records it; None = its end need not be recorded."""
@@ -162,9 +162,8 @@ class Flight(msgspec.Struct, eq=False):
         """Take the candidate's places at its gates (limits on requests that run at once), or those of another
         candidate that can be called earlier; wait in their queues if needed. Return (the candidate that has
         its places, its backend). backend: that of `candidate`. Backend None = not chosen yet, here and in the
-        result. After a wait before the first attempt, the candidates are ordered anew if anything is known
-        against one of them. Raises RequestFailed if the queues are full or the wait is too long, and no
-        fallback can be called.
+        result. Raises RequestFailed if the queues are full or the wait is too long, and no fallback can be
+        called.
         """
         runtime, exchange, candidates = self.runtime, self.asked.exchange, self._candidates
         if (entry := self._entry) is None:
@@ -195,10 +194,9 @@ class Flight(msgspec.Struct, eq=False):
     async def _entered(
         self, candidate: Candidate, backend: Backend | None
     ) -> tuple[Candidate, Backend | None]:
-        """Return (the candidate, its backend) as soon as the candidate has its places and no limit refuses
-        it, or another candidate for which this is true. backend: that of `candidate`. Backend None = not
-        chosen yet, here and in the result. Raises RequestFailed if no candidate is left, or if the journal or
-        a limit refuses the exchange itself.
+        """Return (the candidate, its backend) as soon as a candidate has its places and no limit refuses it:
+        the given one, or another. backend: that of `candidate`. Backend None = not chosen yet, here and in
+        the result. Raises RequestFailed if no candidate is left, or if the exchange itself is refused.
         """
         while True:
             if candidate.deployment.gates or self._entry is not None:
@@ -208,10 +206,8 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether limits must be asked before this candidate is called: because its deployment or provider
-        has limits, it belongs to a fallback route, something was reserved for a fallback route before, failed
-        attempts have used a part of what is reserved, or the exchange's places have lapsed. False if nothing
-        is accounted for or reserved for the operation.
+        """Whether `_limited` has to be called before an attempt at this candidate. False if nothing is
+        accounted for or reserved for the operation.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":
@@ -219,9 +215,8 @@ class Flight(msgspec.Struct, eq=False):
         return bool(candidate.tier or meter.owes or meter.turned or meter.lapsed or meter.bounded(name))
 
     async def _limited(self, candidate: Candidate) -> Candidate | None:
-        """Reserve what an attempt at this candidate needs: at the limits of its fallback route, of the
-        exchange, and of its deployment and provider. Returns the candidate to call instead if one of these
-        limits refuses it; None = the attempt may be made. Raises RequestFailed if the journal cannot note the
+        """Reserve what an attempt at this candidate needs. Returns the candidate to call instead if a limit
+        refuses that; None = the attempt may be made. Raises RequestFailed if the journal cannot note the
         reservation or if no candidate is left, and EndedByLimit if the exchange's places have lapsed and
         cannot be reserved again.
         """
@@ -270,10 +265,8 @@ class Flight(msgspec.Struct, eq=False):
 
     def _begun(self, attempt: Attempt, candidate: Candidate) -> Deadline | Unlimited:
         """Record that an attempt begins, and return its time limit, which runs already: for the whole
-        attempt, or until its first content if there is an earlier limit for that. Clears what earlier
-        attempts have set in the exchange's record: the usage, and all losses and changes except those that
-        hold for every attempt. Raises RequestFailed if the journal cannot note the attempt and the operator
-        wants requests refused then.
+        attempt, or until its first content if there is an earlier limit for that. Raises RequestFailed if the
+        journal cannot note the attempt and the operator wants requests refused then.
         """
         exchange, delivery = self.asked.exchange, self.delivery
         record, deployment, backend = attempt.record, attempt.deployment, attempt.backend
@@ -313,17 +306,15 @@ class Flight(msgspec.Struct, eq=False):
         return seconds if other else None
 
     def _has_place(self, deployment: Deployment) -> bool:
-        """Whether a deployment can be called without waiting at its gates (limits on requests that run at
-        once).
+        """Whether a deployment would get a place at once at its gates (limits on requests that run at once).
+        The delay between two starts is not considered.
         """
         held = {} if self._entry is None else self._entry.held
         return not deployment.gates or self.runtime.gates.has_place(held, deployment.gates)
 
     async def _sealed(self, attempt: Attempt) -> Attempt:
         """Return the attempt with the `Sealing` of its exchange, which restores and stores seals (signatures
-        and encrypted reasoning). The attempt is returned unchanged if the gateway stores no seals, or if it
-        relays and no seals were stored for this client and protocol. A relayed request cannot get its seals
-        back; there, the `Sealing` only reports those that are missing.
+        and encrypted reasoning); or unchanged, if there is nothing to restore, store or report.
         """
         runtime, asked, client = self.runtime, self.asked, self.asked.exchange.client or ""
         translated = bool(attempt.record.reasons)
@@ -414,11 +405,10 @@ class Flight(msgspec.Struct, eq=False):
     async def _after(
         self, candidate: Candidate, attempt: Attempt, fault: ir.Fault
     ) -> tuple[Candidate, Backend | None]:
-        """Record that an attempt has failed with `fault`: in its record, in `health` and in the meter. Return
-        (the candidate to call next, its backend): the same candidate, if it can be called again with a new
-        credential or, before the first content, in another way (`_instead`); otherwise the one that
-        `routing.attempts` chooses, after a wait if it says so. Backend None = choose it anew. Raises
-        RequestFailed if no candidate may be called.
+        """Record that an attempt has failed with `fault`, and return (the candidate to call next, its
+        backend): the same candidate, if it can be called with a new credential or in another way
+        (`_instead`); otherwise the one that `routing.attempts` chooses, after a wait if it says so. Backend
+        None = choose it anew. Raises RequestFailed if no candidate may be called.
         """
         delivery, told, health = self.delivery, fault, self.runtime.health
         attempt.record.classify(attempt.account.source)
@@ -466,10 +456,9 @@ class Flight(msgspec.Struct, eq=False):
         return True
 
     async def _instead(self, attempt: Attempt, fault: ir.Fault) -> tuple[Backend | None, ir.Fault]:
-        """Find another way to call the candidate that has failed. Return (the backend with which it is called
-        again: in another protocol, without seals, or without thinking; None = it is not called again; the
-        fault to tell the client). The latter is `fault`, or the first one that suggested another protocol, if
-        `fault` says only that the model or endpoint does not exist. Without seals, `asked` is replaced.
+        """Find another way to call the candidate that has failed: in another protocol, without seals, or
+        without thinking. Return (the backend with which it is called again, or None if it is not; the fault
+        to tell the client: `fault`, or an earlier one that says more). Without seals, `asked` is replaced.
         """
         refusals, backend = self._refused(), attempt.backend
         told = refusals.note(backend, fault)

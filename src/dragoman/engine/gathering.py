@@ -31,8 +31,8 @@ memory.
 
 
 class Gathered:
-    """Builds an answer from the events of its stream. This costs little, because neighbouring events of one
-    text are joined first. An answer of more than about 16 million characters is dropped.
+    """Builds an answer from the events of its stream. An answer of more than about 16 million characters is
+    dropped.
     """
 
     __slots__ = ("_fold", "_size", "_waiting")

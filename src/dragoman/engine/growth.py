@@ -57,10 +57,9 @@ class Growth:
             self.at = first * expected.output * _NEAR
 
     async def look(self, length: int) -> None:
-        """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`:
-        80% of the reserved tokens or, for the first time in an answer with a bound, twice these tokens and
-        512 more. Sets `at` anew. length: of the stream so far, in the caller's measure. Must not be called
-        without a meter. Raises EndedByLimit if a hard limit or a failing journal refuses the reservation.
+        """Estimate the tokens of the stream, and reserve more if they have reached the number of `_enough`.
+        Sets `at` anew. length: of the stream so far, in the caller's measure. Must not be called without a
+        meter. Raises EndedByLimit if a limit or a failing journal refuses the reservation.
         """
         meter = self._meter
         assert meter is not None

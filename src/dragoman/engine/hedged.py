@@ -207,10 +207,9 @@ class Hedged(Flight, eq=False):
         return contender
 
     async def _beside(self, race: Race, hedge: Hedge, late: Candidate) -> None:
-        """Start a second attempt, if all of this is true: the race still runs, a chat is harmless
-        (`_is_harmless`) and can be decoded, another deployment is ready and has a place at once, and the
-        number of attempts, the limits and the hedge's budget allow it. late: the candidate of the first
-        attempt.
+        """Start a second attempt, if a chat request is harmless (`_is_harmless`), if another deployment is
+        ready and has a place at once, and if the number of attempts, the limits and the hedge's budget allow
+        it. late: the candidate of the first attempt.
         """
         asked, health = self.asked, self.runtime.health
         if asked.prompts:

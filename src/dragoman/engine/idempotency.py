@@ -3,12 +3,12 @@ it has already had.
 
 Attempts at one deployment send the same request, as a rule, so they have the same key. An attempt with
 another model of the same provider sends another request: with this key, the provider would refuse it, or
-repeat the first answer. Two providers do not know each other's keys, so both may get the same key.
+repeat the first answer. Two providers may get the same key.
 
-Clients may share the gateway's account at a provider, and the provider does not know them. If two of them
-sent the same `Idempotency-Key`, one of them would get the other's answer, or an error. So the gateway
-replaces it by one that is different for each client. Clients without a name of their own (all are `anyone`)
-count as one client, and what they send is not replaced.
+Clients may share the gateway's account at a provider. If two of them sent the same `Idempotency-Key`, one
+would get the other's answer, or an error. So the gateway replaces it by one that differs for each client.
+Clients without a name of their own (all are `anyone`) count as one client, and what they send is not
+replaced.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ class _Seam:
 
     def fresh(self, text: str) -> str:
         """Return the part of the new answer, up to and including `text`, that was not returned before and
-        does not repeat what the client has. Text that may still prove to be a repetition is held back; if it
-        is none, a later call of `fresh` or `rest` returns it. "" = nothing yet.
+        does not repeat what the client has; "" = nothing yet. Text that may still prove to be a repetition is
+        held back; if it is none, a later call of `fresh` or `rest` returns it.
         """
         if self.echo:
             said, at = self._said, self._at

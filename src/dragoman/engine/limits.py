@@ -1,9 +1,8 @@
 """How long an attempt may last before its first content, and the faults of attempts that last longer.
 
 An attempt that has sent no content for `switch_after` seconds is given up if another deployment can be
-called. If the model does not state `switch_after`, this is a minute, and it applies only to streams, and only
-if the model is not known to think before it answers or to send tool calls whole. A whole answer is sent only
-when it is complete, and hidden thinking takes minutes in which nothing is sent.
+called. Without this setting, only streams are given up, and not where the model is known to be silent for
+long: see the function `switch_after`.
 """
 
 from __future__ import annotations

@@ -93,9 +93,8 @@ def measures(request: Any, *, most: bool) -> dict[str, int]:
 def extended(request: Any, bodies: Iterable[Mapping[str, Any]]) -> Any:
     """Return a request for pictures as it may become when members of `bodies` are added to the body for its
     provider: with the largest number of pictures that may result (at most 10,000), and with the first quality
-    and the first size in `bodies`, if the request states none. The argument is not changed. A request of
-    another operation is returned as it is. bodies: what the configuration adds for a deployment, and what the
-    request has for one provider only.
+    and size in `bodies` where the request states none. A request of another operation is returned as it is.
+    bodies: what the configuration adds for a deployment, and what the request has for one provider only.
     """
     if not isinstance(request, ir.ImageRequest):
         return request

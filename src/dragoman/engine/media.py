@@ -32,9 +32,8 @@ class Media(msgspec.Struct, eq=False):
     async def inline(self, asked: Asked, backend: Backend) -> ir.Request:
         """Return the chat request with the bytes of all media whose URL the upstream does not read. An
         upstream that takes requests in the IR (a custom one, for example) gets all URLs as they are. The
-        bytes stay in `asked.said.fetched`, so that the next attempt downloads only further media. They are
-        freed if the upstream takes requests in the IR, or if it uses the client's protocol and reads all
-        URLs. Raises RequestFailed if a download fails, or if the request cannot be decoded.
+        bytes stay in `asked.said.fetched` for the next attempt, as a rule. Raises RequestFailed if a download
+        fails, or if the request cannot be decoded.
         """
         request: ir.Request = asked.request
         if backend.dialect is None:

@@ -83,7 +83,7 @@ class Meter:
         self.open_ended = False
         """Whether the answer may have more tokens than `expected` has."""
         self.routed = False
-        """Whether the request names a model that exists and that its client may use."""
+        """Whether the model of the exchange was found, and its client may use it."""
         self.named: tuple[tuple[str, ...], str] = (), ""
         """The arguments of `applies`: the names of the model, and another name of it."""
         self.alone = False
@@ -137,10 +137,8 @@ class Meter:
     def take(self, expected: Expected | None) -> bool:
         """Reserve one request and what it may use, in one fast step, if at most half of each limit of the
         exchange is used or reserved afterwards. Returns whether this was done. If not, call `admit` and
-        `expect`; False also if the exchange has no limits, if `admit` or `expect` has reserved something, if
-        the price is not known and a limit refuses that, or if this fast step is not possible (other processes
-        share the counters, for example). expected: None = no limit counts tokens or money. Raises
-        RequestFailed while the ledger refuses all requests.
+        `expect`; False also without limits, and where this fast step is not possible. expected: None = no
+        limit counts tokens or money. Raises RequestFailed while the ledger refuses all requests.
         """
         if self._reserved is None or not self._reserved.take(expected):
             return False
@@ -196,9 +194,8 @@ class Meter:
 
     async def extend(self, further: Expected, deployment: str) -> None:
         """Reserve more tokens and their cost, because this deployment's answer becomes longer than expected;
-        `expected` grows by them. further: its `cost` is not read, but computed from the deployment's prices.
-        Does nothing if none are reserved or the exchange is closed. Raises EndedByLimit if a hard limit or a
-        failing journal refuses it.
+        `expected` grows by them. further: its `cost` is not read. Does nothing if nothing is expected or the
+        exchange is closed. Raises EndedByLimit if a limit or a failing journal refuses it.
         """
         before = self.expected
         if before is None or self.closed:
@@ -239,8 +236,7 @@ class Meter:
     async def afford(self, deployment: str) -> None:
         """Reserve what an attempt at this deployment needs in addition to what is reserved: as much as failed
         attempts have used, and the amount by which this deployment may cost more. Does nothing if no tokens
-        and no money are reserved. Raises RequestFailed if a limit or a failing journal refuses it, or if the
-        price is not known and a limit refuses that.
+        and no money are reserved. Raises RequestFailed if a limit or a failing journal refuses it.
         """
         expected, reserved = self.expected, self._reserved
         if expected is None or reserved is None or (applied := reserved.applied) is None:
@@ -295,9 +291,8 @@ class Meter:
 
     async def affords_twice(self, deployment: str) -> bool:
         """Reserve the prompt once more, at the price of this deployment, because a second attempt beside the
-        one at this deployment sends it too. True also if no tokens and no money are reserved. False = no
-        second attempt may be made: a limit or a failing journal refuses it, the limits cannot be checked, or
-        the exchange is accounted for.
+        one at this deployment sends it too. True also if there is nothing to reserve. False = no second
+        attempt may be made: a limit or a failing journal refuses it, or the exchange is accounted for.
         """
         expected, reserved = self.expected, self._reserved
         if expected is None or reserved is None or self.closed:
@@ -319,7 +314,7 @@ class Meter:
     async def enter(self, deployment: str) -> Reservation | None:
         """Reserve an attempt at the limits of its deployment (`provider/model`) and provider. Returns the
         reservation, which the caller must give to `began` or to `release`; None = there are no such limits.
-        Raises RequestFailed if a limit refuses it, or if the price is not known and a limit refuses that.
+        Raises RequestFailed if a limit refuses it.
         """
         applied = self._accounting.limits.of_attempt(deployment)
         if applied is None or (reserved := self._reserving()) is None:
@@ -348,10 +343,9 @@ class Meter:
             self._open()
 
     def left(self, record: AttemptRecord) -> None:
-        """Charge a failed attempt to the limits of its deployment and provider; the rest that was reserved
-        there becomes free. What it has used of the limits of the exchange is remembered (`owes`) if one of
-        them counts tokens or money. Sets the costs in `record`. Does nothing if neither these limits nor
-        those of the exchange need it.
+        """Charge a failed attempt to the limits of its deployment and provider, and free the rest that was
+        reserved there. What it has used of the limits of the exchange is remembered (`owes`). Sets the costs
+        in `record`. Does nothing if none of these limits needs it.
         """
         reserved, applied = self._reserved, self.applied
         counted = self.expected is not None and applied is not None and applied.measures

@@ -64,11 +64,11 @@ _MINTED: Final = re.compile(r"(?:file[-_]|vs_|cntr_)?[0-9a-z]{25}")
 
 
 async def with_files(runtime: Runtime, inbound: Inbound, owner: str, steps: Steps) -> Inbound:
-    """Return the request with the provider's ids in place of the gateway's. Its permits are limited to the
-    provider that has the objects. A request that names no object of the gateway keeps its ids and permits.
-    owner: the client's name. steps: run what takes long. Raises RequestFailed: 404 for an id that the client
-    does not own and that has the form of ids that gateways give, and for a provider's own id of an object
-    that was created through the gateway; 400 if several providers have the objects; 503 if the store fails.
+    """Return the request with the provider's ids in place of the gateway's, limited to the provider that has
+    the objects. A request that names no object of the gateway keeps its ids and permits. owner: the client's
+    name. steps: run what takes long. Raises RequestFailed: 404 for an id of the gateway that the client does
+    not own, and for a provider's own id of an object that was created through the gateway; 400 if several
+    providers have the objects; 503 if the store fails.
     """
     body, stated = await steps.run(len(inbound.body), _read, inbound.body)
     if body is not inbound.body:

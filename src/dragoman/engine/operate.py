@@ -145,10 +145,9 @@ async def _readable(attempt: Attempt, upstream: WireUpstream, side: AnyProviderS
 
 def _prompted(attempt: Attempt, upstream: WireUpstream | OwnUpstream, inlined: ir.Request) -> ir.Request:
     """Return a prompt whose tokens are to be counted, in the form for its provider: features that the
-    provider lacks are emulated, but no seals (signatures and encrypted reasoning) are restored, and nothing
-    is shortened. `max_output` is None, because a count has no answer to limit. inlined: the request with
-    fetched media. Raises RequestFailed if the provider uses another protocol than the client, and the request
-    cannot be translated.
+    provider lacks are emulated, but no seals (signatures and encrypted reasoning) are restored. inlined: the
+    request with fetched media. Raises RequestFailed if the provider uses another protocol than the client,
+    and the request cannot be translated.
     """
     asked, call = attempt.asked.with_request(inlined), attempt.call
     portable = asked.face.request.check_portable
@@ -293,10 +292,10 @@ class OperationAnswer:
         return joined
 
     async def deliver(self, response: Outcome, passed: Headers = ()) -> None:
-        """Send a whole answer in the client's protocol, and record its usage and losses. It is sent as a
-        stream if the client asked for one and the protocol can write a whole answer as a stream. If the
-        client asked for the bytes of media of which the provider stated URLs, they are downloaded first; a
-        failed download leaves the URL. passed: the upstream's headers for the client.
+        """Send a whole answer in the client's protocol, as a stream if the client wants one and the protocol
+        can write the answer as one, and record its usage and losses. Media of which the client wants the
+        bytes are downloaded first; a failed download leaves the URL. passed: the upstream's headers for the
+        client.
         """
         attempt, asked, delivery = self._attempt, self._attempt.asked, self._attempt.delivery
         client = codec_of(attempt).client

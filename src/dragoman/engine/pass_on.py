@@ -1,8 +1,8 @@
 """Relays an operation other than chat: the client's own body, and the provider's own answer.
 
-Sound, and the events of a requested stream, are passed piece by piece; the first piece makes the attempt
-final. Any other answer is passed as a whole. It is translated if it does not have the form that the client
-requested.
+A stream, and sound that was not requested as a stream, are passed piece by piece; the first piece makes the
+attempt final. Any other answer is passed as a whole. It is translated if it does not have the form that the
+client requested.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ async def pass_on(attempt: Attempt) -> None:
 
 
 def _flows(attempt: Attempt, answer: Answer) -> bool:
-    """Whether the answer is passed piece by piece: a stream, or sound that was not requested as a stream.
-    Raises WireError for a stream that was not requested, unless the operation's answer is sound.
+    """Whether the answer is passed piece by piece (see the module). Raises WireError for a stream that was
+    not requested, unless the operation's answer is sound.
     """
     streamed, sound = attempt.asked.streamed, codec_of(attempt).sound
     if streams(answer):
@@ -128,10 +128,9 @@ class _Passage:
             yield chunk
 
     async def _events(self) -> AsyncGenerator[bytes, None]:
-        """Yield the stream in pieces of complete events, without events that have no data. Each event is
-        searched for usage, an error, and the end of the stream. Events before an error are yielded. Raises
-        WireError for a malformed event, and RequestFailed for an error event, or if the stream that the
-        client requested ends without its last event.
+        """Yield the stream in pieces of complete events, without events that have no data. Events before an
+        error are yielded. Raises WireError for a malformed event, and RequestFailed for an error event, or if
+        the stream that the client requested ends without its last event.
         """
         limits, answer, operation = self._limits, self._answer, self._attempt.asked.inbound.operation
         cutter, splitter = SSECutter(limits.event), SSESplitter(limits.event)

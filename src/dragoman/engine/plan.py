@@ -104,11 +104,10 @@ def route(table: Table, asked: Asked, resolved: Resolved | None = None) -> Plan:
     """Return the first plan: the route of the model, and how strict the request is. resolved: the models that
     a hook has chosen; None = no hook has chosen any.
 
-    Raises RequestFailed if the request names no model and there is no default, if a model that it names (as
-    its model or as a fallback) is unknown, if such a model, or one that it lets its provider use, is not
-    granted to the client, if the client may not use the operation, if it may use none of the model's
-    providers, if `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises
-    HookFailed if a hook has chosen an unknown model.
+    Raises RequestFailed if the request names no model and there is no default, if it names an unknown model,
+    if the client has no right to a model, to the operation or to at least one provider of the model, if
+    `x-dragoman-strict` is invalid, or if `strict` forbids a loss that is known already. Raises HookFailed if
+    a hook has chosen an unknown model.
     """
     exchange, inbound = asked.exchange, asked.inbound
     exchange.phase = "route"
@@ -188,10 +187,9 @@ def _only(route: Route, allowed: Callable[[str], bool]) -> Route | None:
 
 
 def _with_inner(table: Table, asked: Asked, route: Route) -> Route:
-    """Return the route for a request that lets its provider use further models (`asked.inner`) for the
-    answer. Only those deployments are left, also of fallbacks, at whose providers the client may use all of
-    these models, by `provider/model` or by the name alone. Limits count the request for these models, too.
-    Raises RequestFailed if the route itself has no deployment left.
+    """Return the route for a request that lets its provider use further models (`asked.inner`): only those
+    deployments are left, also of fallbacks, at whose providers the client may use all of these models. Limits
+    count the request for these models, too. Raises RequestFailed if the route itself has no deployment left.
     """
     granted, inner = asked.inbound.models, asked.inner
     if granted is not None:
@@ -213,10 +211,10 @@ def _is_granted(granted: Grants, model: str, provider: str) -> bool:
 
 
 def _as_resolved(table: Table, asked: Asked, resolved: Resolved) -> Route:
-    """Return the route of the first model that a hook has chosen. The hook's other models become the route's
-    fallbacks; if the hook has chosen only one model, the route keeps its configured fallbacks. The client
-    needs a grant for the name that it has sent (without one, for the first that the hook has chosen), not for
-    the others. Raises RequestFailed without this grant, and HookFailed if the hook chose an unknown name.
+    """Return the route of the first model that a hook has chosen, with the hook's other models as its
+    fallbacks; if there are none, with its configured fallbacks. Raises RequestFailed if the client has no
+    grant for the name that it has sent (if it has sent none, for the first of the hook), and HookFailed for
+    an unknown name.
     """
     exchange, inbound = asked.exchange, asked.inbound
     name = exchange.asked or resolved.names[0]
@@ -265,11 +263,10 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
 
 
 def fill_in(asked: Asked, plan: Plan) -> Asked:
-    """Return the request with what its route adds. The opening messages are added unless the request has
-    system text or begins with a system or developer message. The system prompt and the default values are
-    added only where the client has stated nothing (`with_defaults`). `wire.continued`, the range of the
-    messages that the client has not sent, is changed in place to include the added opening messages; the
-    ranges in `sealed` are moved by their number.
+    """Return the request with what its route adds: the opening messages, unless the request has system text
+    or begins with a system or developer message; the system prompt and the default values where the client
+    has stated nothing (`with_defaults`). `wire.continued`, the range of the messages that the client has not
+    sent, is changed in place.
     """
     route = plan.route
     if route.opening and not opens_with_system(asked.request):
@@ -330,8 +327,7 @@ def _takes(backend: Backend, asked: Asked) -> bool:
 def spoken(backend: Backend, deployment: Deployment, asked: Asked, plan: Plan) -> Backend:
     """Return the provider's upstream in the protocol in which this chat is sent to the deployment: that of
     the route's setting `api` (without it, one for which the request has members of its own), else the
-    client's protocol, else any other. A protocol that the provider does not have for the model is skipped;
-    `Backend.spoken` has further exceptions.
+    client's protocol, else any other. `Backend.spoken` has the exceptions.
     """
     wish, facts = plan.route.api or _addressed_api(asked), deployment.facts
     return backend.spoken(asked.face.name, deployment.model, facts, lambda: asked.request, wish)
@@ -393,9 +389,8 @@ def _surely_fits(asked: Asked, room: int) -> bool:
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Plan a check of the answer against the requested JSON format, if the client wants one, or if the route
-    wants one and the client does not forbid it. Without such a format, the plan stays unchanged. A plan with
-    a check means translation. Raises RequestFailed if a check is wanted but the extra `schema` is not
-    installed (then also without such a format), or if the schema cannot be used for checks.
+    wants one and the client does not forbid it. A plan with a check means translation. Raises RequestFailed
+    if a check is wanted but the extra `schema` is not installed, or if the schema cannot be used for checks.
     """
     wished = asked.wished.check
     if wished == "0" or not (wished == "1" or plan.route.check_output):

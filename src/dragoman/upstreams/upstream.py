@@ -105,10 +105,8 @@ class Call(msgspec.Struct, frozen=True):
     encoded: the chat request in the upstream's protocol, None = not encoded. ready: raises RequestFailed if
     strict mode refuses the reported losses. A custom upstream calls it before its work, except for chat,
     where the gateway calls it when the context of `chat` is entered. client: the name of the client's key, ""
-    = unknown; an upstream with a queue shares the queue fairly between clients. once: the value for the
-    header `Idempotency-Key`: a hash of the client's name and of the value that the client sent (this value
-    itself, if the client has no key of this gateway); None = the client sent none, or this upstream is not to
-    get it.
+    = unknown. once: the value for the header `Idempotency-Key`, which differs between clients with keys of
+    their own (`engine/idempotency.py`); None = this upstream gets none.
     """
 
     attempt: str

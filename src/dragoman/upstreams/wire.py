@@ -66,15 +66,15 @@ class WireUpstream:
     beginning of the URLs of the model list and the other operations, None = only `bases` and `list_base` have
     such URLs. bases: {operation: the base URL used instead of `base_url`}. list_base: the base URL of the
     model list, unless `bases` has one for `models`; None = `base_url`. live_urls: {"": the URL of realtime
-    sessions with its query, TRANSCRIBING: the same for those that only transcribe, if there are such}; {} =
-    there are none. query: added to the end of every URL except `live_urls` ("?api-version=2024-10-21").
-    models: patterns of the models that this dialect can be used for (`!` before a pattern excludes models),
-    None = all. further: the provider's upstreams in other dialects, best first. yields: names of headers for
-    which the value in the request is used instead of the account's. service: the vendor's own API for
-    operations beside chat, None = it has none. host: the first protocol of the cloud that hosts this one, in
-    which the cloud itself reports its failures; None = no cloud hosts it. base_models: {name: the model
-    behind it} for names that do not show the model. listing: the form of the model list, None = the
-    dialect's; but if `service.chats` is False, there is no list then.
+    sessions with its query, TRANSCRIBING: the same for those that only transcribe}; {} = there are none.
+    query: added to the end of every URL except `live_urls` ("?api-version=2024-10-21"). models: patterns of
+    the models that this dialect can be used for (`!` before a pattern excludes models), None = all. further:
+    the provider's upstreams in other dialects, best first. yields: names of headers for which the value in
+    the request is used instead of the account's. service: the vendor's own API for operations beside chat,
+    None = it has none. host: the first protocol of the cloud that hosts this one, in which the cloud itself
+    reports its failures; None = no cloud hosts it. base_models: {name: the model behind it} for names that do
+    not show the model. listing: the form of the model list, None = the dialect's (no list if `service.chats`
+    is False).
     """
 
     success: Final = 200
@@ -228,11 +228,9 @@ class WireUpstream:
         return msgspec.structs.replace(known, reasoning=False) if model in thoughtless else known
 
     def able(self, operation: Operation, face: str, model: str = "") -> WireUpstream | None:
-        """Return this provider's upstream in a dialect that has the operation: `face`, the client's dialect,
-        if it has the operation, else the first that has it; None = none has it. A dialect that is only for
-        some models (`models`) is left out for all other models. But this upstream's own dialect has its
-        operations, except `count`, for every model. model: "" = not known; only patterns such as `*` or `!x`
-        include it.
+        """Return this provider's upstream in a dialect that has the operation for this model: `face`, the
+        client's dialect, if it has the operation, else the first that has it; None = none has it. This
+        upstream's own dialect has its operations, except `count`, for every model. model: "" = not known.
         """
         base, count = self._base_models.get(model, model), operation == "count"
         offered = {
@@ -252,9 +250,9 @@ class WireUpstream:
     ) -> Awaitable[Answer]:
         """POST the body of a chat unchanged, and start `call.watch`. Return an answer of any status, which
         the caller must close. Raises RequestFailed if no answer comes, or no credential is valid. headers:
-        those of this request, None = none. The account's and the gateway's headers replace them, except those
-        in `yields`; headers configured for the model replace all others of the same name. stream: the body
-        asks for a stream.
+        those of this request, None = none. Headers of the same name replace them: those configured for the
+        model and, unless they are in `yields`, those of the account and the gateway. stream: the body asks
+        for a stream.
         """
         address = self._streamed_chat if stream else self._chat
         return self._sender.post(address, body, call, headers or {})
@@ -305,8 +303,8 @@ class WireUpstream:
         """Return the body of the provider's model list. The caller has checked `lists_models`. Raises
         RequestFailed if there is no answer, no success, or no valid credential, or if the list is too large.
         signed: False = leave out headers with secrets of the account. query: parameters for the URL; they
-        replace those of the same name. largest: the most bytes, if this is less than the limit for all
-        answers; None = that limit alone.
+        replace those of the same name. largest: the most bytes, if less than the limit for all answers; None
+        = that limit.
         """
         assert self._list is not None
         url = self._list.update_query(query) if query else self._list
@@ -373,8 +371,7 @@ class WireUpstream:
     ) -> RequestFailed:
         """Return (not raise) the error in an answer whose status is not a success, and whose body was already
         read. For a status outside 400 to 599, the error only names the status. The fault of a reached rate
-        limit gets its `retry_after` from the headers about rate limits, if they state one and the dialect
-        finds none.
+        limit has a `retry_after` if the body or the headers state one.
         """
         if not 400 <= status <= 599:
             return unexpected(self.name, status)
