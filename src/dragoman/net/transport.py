@@ -98,7 +98,7 @@ class Slots:
 
     async def take(self) -> None:
         """Wait until a call may start. The caller must call `give_back` when the call has ended. Raises
-        RequestFailed (`pool_exhausted`) if no call has ended after the pool's `wait` seconds.
+        RequestFailed (`pool_exhausted`) if the wait takes longer than the pool's `wait` seconds.
         """
         if not self._free.locked():
             await self._free.acquire()  # does not wait
