@@ -88,8 +88,8 @@ class Room:
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
         """Remove rows until `more` further bytes (or rows) of this owner fit, in the caller's transaction.
-        The owners with the most data (`more` counts as data of `owner`) lose rows first. If the limit was
-        lowered by more than `_ONCE`, only a part of the excess is removed.
+        The owners with the most data (`more` counts as data of `owner`) lose rows first. Of an excess of more
+        than `_ONCE` (after the limit was lowered), only a part is removed.
 
         spared: rows with this key are not removed; None = there is no such key. Raises StoreFull if too few
         rows may be removed; then the caller must roll back its transaction.

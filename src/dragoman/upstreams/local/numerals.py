@@ -20,7 +20,7 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 def integers(low: int | None, high: int | None) -> str | None:
     """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. One
-    bound may be None = no bound on this side; then the integers have at most 15 digits, or one digit more
+    bound may be None (no bound on this side); then the integers have at most 15 digits, or one digit more
     than the other bound if that has 15 or more.
     """
     low, high = _bounds(low, high)
