@@ -35,9 +35,8 @@ _FLAGS = socket.AI_ADDRCONFIG
 
 
 class Unresolved(DragomanError):
-    """A host name was not looked up, because this took too long or could not begin. busy: True = the look-up
-    did not begin: in the whole time limit no thread was free for this client, or the system could not start
-    one.
+    """A host name was not looked up. busy: True = the look-up did not begin, because no thread was free for
+    this client in time, or the system could not start one; False = the look-up took too long.
     """
 
     def __init__(self, message: str, *, busy: bool) -> None:
@@ -91,9 +90,8 @@ class Resolver:
         self, client: str, host: str, port: int, family: socket.AddressFamily
     ) -> asyncio.Future[list[_Info]]:
         """Start a look-up in a new thread. Returns a future for its result or error. The caller has taken a
-        place for the client in `_threads`; it is given back when the look-up has ended, also if nobody waits
-        for the future any more. Raises Unresolved (busy) if the system cannot start a thread; the place is
-        then given back at once.
+        place for the client in `_threads`; it is given back when the look-up has ended, or at once if this
+        raises. Raises Unresolved (busy) if the system cannot start a thread.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[_Info]] = loop.create_future()

@@ -2,8 +2,8 @@
 (`net.client`).
 
 A failure of a request becomes a `RequestFailed`, whose fault names the timer or the step that failed. An
-answer with an error status is no failure here: it is returned. URLs in clients' requests are not called here,
-but in `fetch`.
+answer with an error status is no failure here: it is returned. A redirect is a failure. URLs in clients'
+requests are not called here, but in `fetch`.
 
 A request is sent once more if its connection ended before the head of the answer was complete, its method is
 idempotent (RFC 9110, 9.2.2), and its body can be sent again. Requests with other methods are not repeated
@@ -98,7 +98,7 @@ class Slots:
 
     async def take(self) -> None:
         """Wait until a call may start. The caller must call `give_back` when the call has ended. Raises
-        RequestFailed (`pool_exhausted`) if this takes longer than the pool's `wait` seconds.
+        RequestFailed (`pool_exhausted`) if the wait takes longer than the pool's `wait` seconds.
         """
         if not self._free.locked():
             await self._free.acquire()  # does not wait

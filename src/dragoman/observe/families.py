@@ -23,10 +23,10 @@ class Family(msgspec.Struct, frozen=True):
 
     bounds: for a histogram, the upper bounds of its buckets in ascending order, without the last one (+Inf);
     () = it is not a histogram. parts: all values of the last label, if they are known in advance; then one
-    series has a cell for each of them; () = they are not known. most: for a count, how many sets of label
-    values get cells of their own in one process, without those that are counted in the blocks of
-    `observe.usual`; further sets are counted in one more set, whose labels are all `OTHER`. now: True = a
-    present value, which is dropped when its process ends; False = a count, which stays.
+    series has a cell for each of them; () = they are not known. most: for a count, the most sets of label
+    values in one process, besides those in the blocks of `observe.usual`; further sets are counted in one
+    more set, whose labels are all `OTHER`. now: True = a present value, which is dropped when its process
+    ends; False = a count, which stays.
     """
 
     name: str

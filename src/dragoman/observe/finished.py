@@ -1,8 +1,8 @@
 """Stores the latest finished exchanges in memory, so that an operator can see what happened to a request.
 
 A usual exchange (one attempt, no error, no losses, …) is stored as it is: nothing is copied or encoded until
-it is asked for. Of any other exchange that is stored, a copy is stored, in which texts and lists that clients
-and providers can make large are cut (`lean`), but not the bodies.
+it is asked for. Of any other exchange, a copy is stored (`lean`), in which long texts and lists are cut, but
+not the bodies.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Finished:
     stored, 0 = no exchanges are stored. Of exchanges that named no model, up to a tenth of this number
     (rounded up) is stored separately, so that requests of strangers cannot push out those of clients. room:
     the most bytes of all stored bodies together. body: the most bytes of each body, 0 = no bodies are stored;
-    the code that records bodies reads this.
+    not enforced here, but read by the code that records bodies.
     """
 
     def __init__(self, keep: int, room: int = 0, body: int = 0) -> None:
@@ -126,9 +126,9 @@ class Finished:
 
     def note(self, exchange: Exchange) -> None:
         """Store an exchange that has ended, or a cut copy of it (`lean`); it must not be changed afterwards.
-        If there is no room, the oldest one is dropped. Not stored is an exchange that named no model and has
-        neither an error nor attempts (a health probe, for example), and the bodies of any exchange that named
-        no model. If `keep` is 0, nothing is stored.
+        If there is no room, the oldest one is dropped. Exchanges that named no model and have neither an
+        error nor attempts (health probes, for example) are not stored, nor are the bodies of exchanges that
+        named no model.
         """
         asked, usage = exchange.asked, exchange.usage
         if (

@@ -210,9 +210,8 @@ def shown(health: ProviderHealth) -> dict[str, Any]:
 
 
 def _counts(fault: ir.Fault, *, own: bool) -> bool:
-    """Whether a fault counts against the health of a provider: it is the provider's own error, the provider
-    has refused the gateway's key or account, or the gateway has no valid credential for the provider. own:
-    True = the key is a tenant's or a client's, so its refusal says nothing about the provider.
+    """Whether a fault counts against the health of a provider (see `Figures.note`). own: True = the key is a
+    tenant's or a client's, so its refusal says nothing about the provider.
     """
     if own and fault.kind in _ACCOUNT:
         return False

@@ -84,10 +84,10 @@ class Lines:
 
     def put(self, line: bytes, *, urgent: bool = False) -> None:
         """Write a line, or drop it if there is no room; then the log says later how many were dropped. line:
-        with its line end; several lines in one call stay together. Before `start` and after `close` this
-        method writes the line itself, and may wait some seconds; otherwise the thread writes it later. There
-        is no room in the queue if `queued` lines wait, or if 500 wait and this one has more than PIPE_BYTES.
-        urgent: True = the thread writes at once instead of waiting 0.2 s for more lines.
+        with its line end. Before `start` and after `close` this method writes the line itself, and may wait
+        some seconds; otherwise the thread writes it later. There is no room in the queue if `queued` lines
+        wait, or if 500 wait and this one has more than PIPE_BYTES. urgent: True = the thread writes at once
+        instead of waiting 0.2 s for more lines.
         """
         queues = self._queues
         if not queues:

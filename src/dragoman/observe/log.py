@@ -267,9 +267,8 @@ def _for_people(exchange: Exchange) -> bytes:
 
 def _way(exchange: Exchange) -> Iterator[str]:
     """Yield the latest eight attempts, for people: `→ openai/gpt-5 503 → anthropic/claude-sonnet-5 200`. If
-    several attempts have the same deployment, the last characters of their keys are shown. If there was no
-    attempt, or a single attempt without an error, only the deployment that answered is named, if there is
-    one.
+    several attempts have the same deployment, the last characters of their keys are shown. If a deployment
+    answered, and there was no failed and no second attempt, only this deployment is named.
     """
     attempts = exchange.attempts[-_NAMED_ATTEMPTS:]
     if exchange.answered is not None and (not attempts or (len(attempts) == 1 and not attempts[0].fault)):
@@ -292,9 +291,8 @@ def _reason(exchange: Exchange) -> Iterator[str]:
     """Yield the parts of the log line that say why an exchange failed, for people. If the error blames the
     client, only the request's field is named, because the message may repeat a part of the request.
     Otherwise: the message of the last attempt's error and, if it refused a key whose variable or file is
-    known, the last characters of the key and that place; or, if the gateway is to blame and no attempt was
-    made or the last one has no error, the message of the gateway's own error. Yields nothing if there is none
-    of these.
+    known, the last characters of the key and that place. If the last attempt has no error: the message of the
+    gateway's own error.
     """
     fault, tried = exchange.fault, exchange.attempts
     if fault is None:

@@ -105,9 +105,9 @@ class Metrics:
         self.share(Cells(), 1)
 
     def share(self, cells: Cells, number: int) -> None:
-        """Count in these cells from now on, as the process with this number (0 = the keeper), which goes on
-        with what the cells have for it. Call this before the first request: what this object has counted
-        before is not taken along.
+        """Count in these cells from now on, in the part with this number (0 = the keeper's); the counts that
+        are already in it go on. Call this before the first request: what this object has counted before is
+        not taken along.
         """
         self.cells = cells
         self._part = cells.parts[number]
@@ -121,8 +121,8 @@ class Metrics:
 
     def know(self, models: Collection[str], providers: Collection[str], deployments: Collection[str]) -> None:
         """Set the names that labels may have from now on: `models` as clients ask for them, `providers`, and
-        `deployments` as `provider/model`. Other names count as `other`. Names that were set earlier and are
-        not set again count as `other`, too.
+        `deployments` as `provider/model`. All other names, also those that were set earlier, count as
+        `other`.
         """
         self._models, self._providers = frozenset(models), frozenset(providers)
         self._deployments = frozenset(deployments)

@@ -35,14 +35,11 @@ class Performance:
         self._paces: dict[str, _Pace] = {}
 
     def note(self, exchange: Exchange) -> None:
-        """Count an exchange that ended well for the deployment that answered it; ignore other exchanges. If
-        the time of the first content is recorded (`Exchange.first`: for a stream, not for an answer that was
-        sent as a whole), add to the average the time from the start of the latest attempt to the first
-        content; if the answer also has more than one output token, add to the other average the output tokens
-        per second after the first content. If the latest attempt has continued the answer of another
-        deployment, its own first content and its own tokens count, not those of the whole answer. Requests
-        that only count tokens are ignored, because they run no model. So are new deployments beyond the first
-        10,000.
+        """Count an exchange that ended well for the deployment that answered it. Of a stream, also measure
+        the time to the first content and, if it has more than one output token, the output tokens per second
+        after that. If the latest attempt has continued the answer of another deployment, only its own content
+        and tokens are measured. Other exchanges, requests that only count tokens, and deployments beyond the
+        first 10,000 are ignored.
         """
         answered = exchange.answered
         if answered is None or exchange.end != "done" or exchange.ended is None:

@@ -111,7 +111,7 @@ def for_tenant(told: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of a line (`summary`) or a trace (`detail`) as administrators of the exchange's tenant
     see it: with the fields in `_TO_TENANTS`.
 
-    The candidates become an empty list: their states and reasons tell about the gateway's keys, about
+    The candidates of a trace become an empty list, because they tell about the gateway's keys, about
     providers that the tenant may not use, and about other clients. Of attempts, the key and the place that it
     came from become None, and so does the message of the error, which providers address to the owner of the
     key. If the key is the tenant's or the client's own, its last characters and the message stay.
@@ -135,12 +135,12 @@ def candidates(exchange: Exchange) -> list[dict[str, Any]]:
     candidate, in the order in which the candidates stood; each deployment and key with attempts that the
     first group does not have; each deployment that was dropped.
 
-    A row has: `deployment`; `key` (the key's last characters, None = none or unknown); `state`; `why` (the
-    reason for the state) and `seconds` (how long it still lasted), None = not known; `attempts` (numbers).
-    The state is `called` if there were attempts. Otherwise it is `resting`, `refused` or `failing` (such a
-    candidate comes after the ready ones), `disabled` (by an operator), or `dropped` (it cannot answer this
-    request). A ready candidate that was not called is `not_called` if the exchange has an error, else
-    `not_needed` (also while the exchange runs).
+    A row has: `deployment`; `key` (the key's last characters, None = none or unknown); `state`; `why` and
+    `seconds` (why the candidate was not ready or was dropped, and how long it was not ready from then; None =
+    not known, or it was ready); `attempts` (numbers). The state is `called` if there were attempts. Otherwise
+    it is `resting`, `refused` or `failing` (such a candidate comes after the ready ones), `disabled` (by an
+    operator), or `dropped` (it cannot answer this request). A ready candidate that was not called is
+    `not_called` if the exchange has an error, else `not_needed`.
     """
     rows: list[dict[str, Any]] = []
     if exchange.weighed:

@@ -18,8 +18,8 @@ ROW_KINDS: Final[tuple[RowKind, ...]] = ("keys", "tenants", "teams", "users")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One key, tenant, team or user. There is also a single row of the kind `own_keys`; its version tells
-    when any tenant's provider key was last changed.
+    """One key, tenant, team or user. There is also a single row of the kind `own_keys`, for the latest change
+    of any tenant's provider key.
 
     name: unique among the rows of its kind. text: the entry as JSON (`KeyEntry` or `HolderEntry`); None = the
     entry was removed; the row of the kind `own_keys` has no entry either. version: the number of the change
@@ -82,8 +82,7 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     team and user, as in `HolderEntry`. created_by: who made the key. All times are in Unix seconds. expires:
     the time from which the key is refused, None = never. before_until: the time until which the key before
     the last rotation is valid, None = it is not valid. rotated: the time of the last rotation, None = there
-    was none. revoked: the time since which the key is refused, None = it is not revoked. A rotation makes a
-    new key that is not revoked; the revoked key stays refused.
+    was none. revoked: the time since which the key is refused, None = it is not revoked.
     """
 
     id: str

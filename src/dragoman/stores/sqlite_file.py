@@ -56,11 +56,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     file stays locked for `PATIENCE` seconds.
 
     With `synchronous=NORMAL`, commits in WAL mode survive a crash of the process, but not always a crash of
-    the system. `auto_vacuum` works only before the first page of a new file is written, and `journal_mode`
-    writes that page; in an existing file, setting `auto_vacuum` would wait for writers, and have no
-    effect before a VACUUM. If
-    several processes open a new file at the same time, SQLite refuses the change of the journal mode without
-    waiting, whatever the time-out is (https://www.sqlite.org/wal.html); so this function tries again.
+    the system. `auto_vacuum` must be set before the first page of a new file is written; in an existing file,
+    setting it would wait for writers, and have no effect before a VACUUM. If several processes open a new
+    file at the same time, SQLite refuses the change of the journal mode without waiting, whatever the
+    time-out is (https://www.sqlite.org/wal.html); so this function tries again.
     """
     cursor = connection.cursor()
     patience = _ask(cursor, "busy_timeout")

@@ -40,10 +40,9 @@ class Standing(NamedTuple):
         return self.revision is not None and self.revision < HEAD
 
     def check(self, *, upgrades_itself: bool) -> None:
-        """Raise SchemaRefused if this version cannot use the database: the database is newer and
-        `compatible_from` is later than HEAD (None = the database can be used); or the database is older and
-        `upgrades_itself` is False. upgrades_itself: True = an older schema is upgraded when the database is
-        opened.
+        """Raise SchemaRefused if this version cannot use the database: the database is newer and its
+        `compatible_from` is later than HEAD; or the database is older and `upgrades_itself` is False.
+        upgrades_itself: True = an older schema is upgraded when the database is opened.
         """
         if self.is_newer and (self.compatible_from or "") > HEAD:
             raise SchemaRefused(

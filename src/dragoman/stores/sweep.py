@@ -17,7 +17,7 @@ _PAUSE = 60.0
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
     """Sweep the store again and again until the task is cancelled, each time (also the first) after a pause
-    of 30 to 90 seconds. If a sweep raises an Exception, whatever it is, log that and continue.
+    of 30 to 90 seconds. If a sweep raises an Exception, log it and continue.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """

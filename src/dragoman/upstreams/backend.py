@@ -58,16 +58,14 @@ class Backend(Answering, Protocol):
         asked: Callable[[], ir.Request],
         preferred: str | None = None,
     ) -> Backend:
-        """Return the provider's upstream in the protocol in which a chat request is to be sent.
+        """Return the provider's upstream in the protocol in which a chat request is to be sent
+        (`routing.apis`): `preferred`, if the provider has it for the model; else `face`, the client's own
+        protocol, if the provider has it for the model; else the first one of the provider. Protocols other
+        than `preferred` are passed over, if another one is left, when they are known to be of no use for this
+        request: the model is not available in them, or they cannot do what the request wants (a forced tool
+        call; functions while the model thinks).
 
-        `preferred` is used if the provider has it for the model. Otherwise `face`, the client's own protocol,
-        is used if the provider has it for the model; else the first protocol that the provider has for the
-        model. A protocol other than `preferred` is left out for three reasons, unless no protocol would be
-        left: the model is not available in it; the request forces a tool call, and no call can be forced in
-        it; the request offers functions and the model will think, and the model cannot do both together in
-        it. `learns` adds to the knowledge of the first and the last reason.
-
-        facts: what is known of the model before. asked: returns the request; it is called only if a reason
+        facts: what is known of the model before. asked: returns the request; it is called only if the choice
         depends on the request, and its errors are raised here. preferred: the protocol that the operator has
         chosen or that the request names, None = none. An upstream with one protocol, or without a protocol,
         returns itself.
@@ -181,9 +179,8 @@ class OwnUpstream:
 
 
 def begin(call: Call) -> None:
-    """Start the call's stopwatch, and call the function in the context variable `CONNECTED`, if one is set.
-    That function is to be called when a request gets a connection. For a provider over HTTP, the connection
-    pool calls it; an upstream without connections calls it here, at the beginning of its work.
+    """Start the call's stopwatch, and call the function in the context variable `CONNECTED`, if one is set,
+    as the connection pool does for a provider over HTTP when a request gets a connection.
     """
     call.watch.start()
     if (connected := CONNECTED.get(None)) is not None:

@@ -23,10 +23,7 @@ from dragoman.seams.tasks import spawn
 log = logging.getLogger("dragoman.upstreams.credential")
 
 _AGAIN: Final = 1.0
-"""Seconds. After a refresh that failed, `Refreshing.current` starts no other one for this time. After a
-refresh that succeeded, it starts one in this time only if the lease has already expired, or if the lease has
-no `expires` and `every` is shorter.
-"""
+"""The seconds after a refresh that failed in which `Refreshing.current` starts no other one."""
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -156,7 +153,7 @@ class Refreshing:
         """Return the present lease. If it has expired, first wait for a refresh, and raise RequestFailed if
         the lease is still expired then. If the lease has not expired but a refresh is due (`early`, `every`),
         start one, and return the present lease at once. No refresh is started within one second after a
-        failed one; if the lease has expired, RequestFailed is raised without a wait.
+        failed one.
         """
         now = self._now()
         if self._expired(now):
@@ -170,8 +167,7 @@ class Refreshing:
 
     async def refused(self, lease: Lease) -> bool:
         """Wait for a refresh, because the provider has refused `lease`; do nothing if the present lease is
-        already another one. Return whether the present lease is now another one than `lease`. A refresh is
-        started even within one second after a failed one.
+        already another one. Return whether the present lease is now another one than `lease`.
         """
         if lease is self.lease:
             ran = self._refresh is not None

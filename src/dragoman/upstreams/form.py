@@ -22,8 +22,8 @@ from dragoman.wire.sse import SSESplitter
 class Splitter(Protocol):
     """Splits a stream's bytes into frames. A frame contains one event of the stream. A chunk of bytes may end
     anywhere in a frame. A text that stands in place of the framing, such as an error, may be returned as an
-    `ErrorFrame`, and a frame that the end of the stream cuts off may be returned by `close`. Both methods may
-    raise WireError: for a frame that is too large, and for other bytes that are not valid in the framing.
+    `ErrorFrame`. Both methods may raise WireError: for a frame that is too large, and for other bytes that
+    are not valid in the framing.
     """
 
     def feed(self, chunk: bytes, /) -> Iterable[bytes]:

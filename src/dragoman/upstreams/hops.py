@@ -28,7 +28,7 @@ def arrived(stated: str) -> ir.Fault | None:
     """Store, for the task that serves the request, the number of gateways that the request has passed, and
     return None. If the number is `MOST` or more, store nothing and return a fault; the fault blames the
     client, so that no gateway on the way tries again. stated: the value of the header that counts the
-    gateways. A value that is not a number is ignored; then None is returned.
+    gateways. A value that is not a number is ignored.
     """
     if not (stated.isascii() and stated.isdigit()):
         return None

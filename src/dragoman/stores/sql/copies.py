@@ -18,16 +18,14 @@ if sys.platform != "win32":
     import fcntl
 
 _PATIENCE: Final = 5.0
-"""The most seconds for which making a copy waits while another process locks the file. In WAL mode, a reader
-does not wait for writers.
-"""
+"""The most seconds for which making a copy waits while another process locks the file."""
 
 
 def keep_copy(file: Path, before: str, most: int) -> None:
-    """Make the copy `FILE.before-REVISION` in the folder of `file` unless it exists, with access for its
-    owner only. Then delete all such copies except the `most` copies with the highest revisions. before: the
-    revision that the file will be upgraded to. most: at least 1. Several processes may call this at the same
-    time, except on Windows. Raises OSError and sqlite3.Error; the data in `file` stay the same.
+    """Make a copy of `file` beside it, with the name `FILE.before-REVISION`, for its owner only; a copy with
+    this name that exists already stays. Then delete the copies of this file except the `most` ones with the
+    highest revisions. before: the revision that the file will be upgraded to. most: at least 1. Several
+    processes may call this at the same time, except on Windows. Raises OSError and sqlite3.Error.
     """
     copy = file.with_name(f"{file.name}.before-{before}")
     making = file.with_name(f"{copy.name}.part")

@@ -3,8 +3,8 @@
 The store passes steps to the database. A step is a plain function that takes a SQLAlchemy connection. The
 database decides in which thread it runs a step, so the same steps work with every database. If a step fails
 with an error of SQLAlchemy, of a driver (`sqlite3.Error`, `psycopg.Error`) or of the file system, its caller
-gets StoreFailed or the subclass DataRefused. Other exceptions are not changed: those that a step itself
-raises, and OverflowError and UnicodeError for values that SQLite's driver cannot convert.
+gets StoreFailed or the subclass DataRefused. Other exceptions of a step reach its caller unchanged, for
+example OverflowError and UnicodeError for values that SQLite's driver cannot convert.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ class Database(Protocol):
     process that opens a database with an older schema upgrades it; False = an operator upgrades it.
 
     If the caller of a method is cancelled, its step is still run completely, or not at all. After `close`,
-    reading and writing raise StoreFailed. Of all processes that write the same kind of data (`opening.Use`),
-    only one writes at a time: from the beginning of a writing step until its commit, no other process changes
-    data of this kind.
+    reading and writing raise StoreFailed. Of all processes that write the same kind of data (`opening.Use`)
+    into one database, only one writes at a time, from the beginning of a writing step until its commit.
     """
 
     @property
@@ -46,8 +45,8 @@ class Database(Protocol):
 
     async def read(self, step: Callable[[Connection], T]) -> T:
         """Run a step that only reads, and return its result. Each of its statements sees a consistent state
-        of the database, but between two statements, other steps and other processes may write (except in
-        a `snapshot`). Raises StoreFailed, and the exceptions of the step.
+        of the database, but two statements may see different states, because others write in between (a
+        `snapshot` prevents this). Raises StoreFailed, and the exceptions of the step.
         """
 
     async def look_up(
@@ -76,9 +75,9 @@ class Database(Protocol):
         """
 
     async def keep_copy(self, before: str) -> None:
-        """Make a copy of all data if this database makes copies (PostgreSQL does not) and there is no copy
-        with this revision in its name; else do nothing. Called before the schema is upgraded. before: the
-        revision that the schema will be upgraded to. Raises StoreFailed.
+        """Make a copy of all data, before the schema is upgraded, unless there is one for this revision
+        already. Does nothing if this database makes no copies, as in PostgreSQL. before: the revision that
+        the schema will be upgraded to. Raises StoreFailed.
         """
 
     async def close(self) -> None:
@@ -105,10 +104,8 @@ class Part:
 
 def failed(error: Exception) -> StoreFailed:
     """Return (not raise) the StoreFailed for an error of SQLAlchemy, of a driver or of the file system. The
-    class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text is "the database: "
-    and the first line of the error's text (of the driver's error, if SQLAlchemy has wrapped one), because
-    SQLAlchemy writes the SQL statement into later lines; if that line is empty, the name of that error's
-    class.
+    class is DataRefused for errors by which SQLite refuses values (`REFUSALS`). The text has only the first
+    line of the error's text, because SQLAlchemy writes the SQL statement into later lines.
     """
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     text = str(cause).partition("\n")[0]

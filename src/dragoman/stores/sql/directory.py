@@ -2,9 +2,8 @@
 `state.directory.DirectoryStore`.
 
 Each row of the table `directory` has the number of the change that wrote it (`version`), and these numbers
-are unique: of two writers with the same number, only one can succeed, in every database. Only the latest row
-of each entry is stored. So a process can read a table with 100,000 keys once, at its start, and later only
-the changes.
+are unique: of two writers with the same number, only one can succeed. Only the latest row of each entry is
+stored. So a process can read a table with 100,000 keys once, at its start, and later only the changes.
 """
 
 from __future__ import annotations

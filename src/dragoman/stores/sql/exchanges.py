@@ -61,11 +61,10 @@ class SqlExchanges:
 
     @classmethod
     async def open(cls, where: Location, size: int, ttl: float, seams: Seams) -> SqlExchanges:
-        """Open a database, and delete the exchanges that are older than `ttl`. If the rest is larger than
-        `size`, also delete the oldest ones of the owners with the most data, until it fits. A missing SQLite
-        file and missing tables are created (`opening.opened`). where: the place of the database. size, ttl:
-        as for the class. seams: gives the clock. Raises StoreFailed, also (its subclass SchemaRefused) if
-        this version cannot use the database's schema.
+        """Open a database, and sweep it: delete exchanges that are too old or too many. A missing SQLite file
+        and missing tables are created (`opening.opened`). where: the place of the database. size, ttl: as for
+        the class. seams: gives the clock. Raises StoreFailed; its subclass SchemaRefused if this version
+        cannot use the database's schema.
         """
         database = await opened(where, "exchanges")
         try:

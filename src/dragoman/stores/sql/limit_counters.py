@@ -3,10 +3,8 @@ after a restart.
 
 A usage record states its charges (`UsageRecord.settled`). The transaction that stores the record adds them to
 the rows of their counters (but not to counters whose windows have ended), so a record that is stored once is
-charged once. At a start, one row is read for
-each counter whose window is running, however many records exist. This works for all limits, also for limits
-on models, on addresses, and on the requests for some models. (Limits on `concurrency` have no window, and
-nothing of them is stored.)
+charged once. At a start, one row is read for each counter whose window is running, however many records
+exist. Limits on `concurrency` have no window, and nothing of them is stored.
 """
 
 from __future__ import annotations

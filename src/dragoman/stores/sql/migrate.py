@@ -42,8 +42,8 @@ class Migration(NamedTuple):
 
 async def migrate(database: Database) -> None:
     """Make the database usable by this version: create its tables if it has none, and run missing migrations
-    if the database upgrades itself. Several processes may call this at the same time. Raises SchemaRefused if
-    this version cannot use the database; raises StoreFailed.
+    if the database upgrades itself. Several processes may call this at the same time. Raises StoreFailed; its
+    subclass SchemaRefused if this version cannot use the database.
     """
     standing = await database.read(standing_of)
     standing.check(upgrades_itself=database.upgrades_itself)
@@ -52,9 +52,9 @@ async def migrate(database: Database) -> None:
 
 
 async def upgrade_database(database: Database) -> None:
-    """Create the tables if there are none, or run the missing migrations, if any, also in a database that
-    does not upgrade itself. If there are tables but migrations are missing, and the database makes copies,
-    first make a copy. Raises StoreFailed.
+    """Create the tables if there are none, or run the missing migrations, also in a database that does not
+    upgrade itself. Before migrations are run on existing tables, a copy is made if the database makes copies.
+    Raises StoreFailed.
     """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
     standing = await database.read(standing_of)

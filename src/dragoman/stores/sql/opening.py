@@ -29,8 +29,8 @@ _UPGRADE: Final = 3600.0
 async def opened(where: Location, use: Use = "state") -> Database:
     """Return the database at a place, ready for steps, with a schema that this version can use (the module
     says which schemas are upgraded and which are refused). A missing SQLite file is created, with access for
-    its owner only. use: the kind of data in the database. Raises StoreFailed, and SchemaRefused if this
-    version cannot use the database.
+    its owner only. use: the kind of data in the database. Raises StoreFailed; its subclass SchemaRefused if
+    this version cannot use the database.
     """
     if isinstance(where, Path):
         try:

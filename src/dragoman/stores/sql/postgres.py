@@ -1,18 +1,16 @@
 """A database of a PostgreSQL server, through psycopg.
 
-Writers: of all writers of one kind of data, in all processes together, only one transaction writes at a time.
-Each writing transaction begins by taking an advisory lock, so a step may read before it writes, as with
-SQLite's single writer: totals stay right, and two transactions of one kind never wait for each other's rows.
-The lock costs little, because the steps that wait in a process are put together into its next transaction
-(`batches`).
+Writers: of all processes, only one writes data of one kind at a time, because each writing transaction begins
+by taking an advisory lock. So a step may read before it writes. The steps that wait in a process are put
+together into its next transaction (`batches`).
 
 Threads: one thread writes, two threads read, each with its own connection. No connection exists before the
 first step, so the process may fork before it.
 
-Failures: if a thread's connection is lost, it is replaced and the step runs once more, unless it was lost
-during the commit, was made for this step, or was cut. The server ends a statement after `postgres.STATEMENT`
-seconds. If a step is not done `_PATIENCE` seconds after it was given to the threads, because the server does
-not answer for example, its connection is cut and the step fails. (An operator's upgrade may take longer.)
+Failures: if a thread's connection turns out to be lost, the step runs once more with a new one, except during
+the commit. The server ends a statement after `postgres.STATEMENT` seconds. A step that is not done
+`_PATIENCE` seconds after it was given to the threads fails, and its connection is cut. (An operator's upgrade
+may take longer.)
 
 https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
 """
@@ -131,8 +129,8 @@ class PostgresDatabase:
 
     def _run(self, threads: ThreadPoolExecutor, call: Callable[[_Job], T]) -> asyncio.Future[T]:
         """Call `call` in one of the threads, and return a future of its result or its exception. `call` gets
-        a job, whose connection is cut `patience` seconds after this method was called; the time in which no
-        thread was free counts, too. If `call` then uses the connection, it gets `_Late`, a StoreFailed.
+        a job, whose connection is cut `patience` seconds after this method was called, also if no thread was
+        free in this time.
         """
         loop, job = asyncio.get_running_loop(), _Job()
         running = loop.run_in_executor(threads, call, job)
@@ -163,7 +161,7 @@ class PostgresDatabase:
     def _on_connection(self, job: _Job, act: Callable[[Connection], T]) -> T:
         """Return the result of `act`, called with this thread's connection. If the thread already had a
         connection and this turns out to be lost, call `act` again with a new one, unless the loss came during
-        the commit or the job's time is over. The loss of a new connection is raised.
+        the commit or the job's time is over.
         """
         known: _Opened | None = getattr(self._threads, "opened", None)
         if known is not None:

@@ -87,11 +87,9 @@ class Room:
             self._kinds.append((oldest, drop, kind.named))
 
     def make(self, connection: sa.Connection, owner: str, more: int, spared: Any = None) -> None:
-        """Remove rows until `more` further bytes (or rows) of this owner fit; do nothing if they fit already.
-        The owners with the most data (`more` counts as data of `owner`) lose rows first. If the rows already
-        exceed the limit by more than `_ONCE`, this call removes only about `more` + `_ONCE`. If rows must be
-        removed because of a limit in bytes, 1/64 of the limit (`_SPARE`) is freed in addition, if possible.
-        Runs in the caller's transaction.
+        """Remove rows until `more` further bytes (or rows) of this owner fit, in the caller's transaction.
+        The owners with the most data (`more` counts as data of `owner`) lose rows first. Of an excess of more
+        than `_ONCE` (after the limit was lowered), only a part is removed.
 
         spared: rows with this key are not removed; None = there is no such key. Raises StoreFull if too few
         rows may be removed; then the caller must roll back its transaction.

@@ -107,9 +107,9 @@ def check(size: int, most: int) -> None:
 
 def excess(totals: Mapping[T, int], limit: int) -> dict[T, int]:
     """Return how much each owner must give up so that the sum of `totals` (the size of each owner's data) is
-    at most `limit`; {} = the sum is not larger. Only the largest owners give something up. Afterwards these
-    owners have the same size (a whole number, rounded down), and no other owner has more:
-    `excess({"a": 10, "b": 4}, 8)` → `{"a": 6}`.
+    at most `limit`; {} = the sum is not larger. Only the largest owners give something up, and only they are
+    in the result. Afterwards they have the same size (a whole number, rounded down), and no other owner has
+    more: `excess({"a": 10, "b": 4}, 8)` → `{"a": 6}`.
     """
     left, level = limit, 0
     ascending = sorted(totals.values())

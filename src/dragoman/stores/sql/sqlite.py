@@ -44,9 +44,7 @@ _FREE_PAGES = 512
 `shrink` also removes at most this number of pages.
 """
 _REWRITE_MOST_BYTES = 256_000_000
-"""An old file with more used bytes than this is not rewritten, because nothing can be written during that
-time.
-"""
+"""A file with more used bytes than this is not rewritten, because nothing can be written during that time."""
 
 
 class SqliteDatabase:
@@ -86,9 +84,9 @@ class SqliteDatabase:
         self, wanted: Select[*tuple[Any, ...]], keys: Sequence[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         """Run a fast SELECT and return its rows (`Database.look_up` explains the arguments). With at most
-        `_LOOKUP_KEYS` keys, the SELECT runs on the event loop and without SQLAlchemy, because a thread or
-        SQLAlchemy would take longer than the SELECT itself. With more keys, or if the SELECT fails there (the
-        file is locked, for example), it runs in a thread.
+        `_LOOKUP_KEYS` keys, the SELECT runs on the event loop, because a thread would take longer than the
+        SELECT itself. With more keys, or if this fails (the file is locked, for example), it runs in a
+        thread.
         """
         everything = {**values, "keys_": keys}
         if len(keys) <= _LOOKUP_KEYS:
@@ -105,7 +103,7 @@ class SqliteDatabase:
     ) -> tuple[str, Sequence[str]]:
         """Return (SQL text of the SELECT, the names of its parameters in the order of their places). values:
         all parameters by name; `keys_` is the list of keys. The SQL has one place for each key; these places
-        have the names `keys__1`, `keys__2`, … The result is cached by the SELECT and the number of keys.
+        have the names `keys__1`, `keys__2`, …
         """
         count = len(values["keys_"])
         known = self._lookups.get((wanted, count))
@@ -124,8 +122,9 @@ class SqliteDatabase:
 
     async def shrink(self) -> None:
         """Give unused pages back to the system, in steps, until at most `_FREE_PAGES` are left or a step
-        brings no progress. An old file that cannot give pages back is rewritten instead, if `_Pages.wasted`
-        is True. At the end, empty the log if its readers allow that (`empty_log`). Raises StoreFailed.
+        brings no progress. A file that cannot give pages back (old ones cannot) is rewritten instead, if
+        `_Pages.wasted` is True. At the end, empty the log if its readers allow that (`empty_log`). Raises
+        StoreFailed.
         """
         pages = await self.read(_pages)
         if not pages.vacuums:

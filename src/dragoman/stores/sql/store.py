@@ -87,8 +87,8 @@ class SqlStore:
     async def open(cls, where: Location, limits: Limits, seams: Seams) -> SqlStore:
         """Open the store in a database. A missing SQLite file and missing tables are created
         (`opening.opened`). where: the place of the database. limits: the limits of the store. seams: gives
-        the clock, and a random secret if the database has none yet. Raises StoreFailed, also (its subclass
-        SchemaRefused) if this version cannot use the database's schema.
+        the clock, and a random secret if the database has none yet. Raises StoreFailed; its subclass
+        SchemaRefused if this version cannot use the database's schema.
         """
         database = await opened(where)
         try:

@@ -42,7 +42,7 @@ _GROUP_UNITS: Final = Adding(USAGE_GROUP_UNITS, ["amount"])
 
 class SqlUsage:
     """Stores usage in one database. limits: the limits of the store. Only the fields `usage_…` are used: how
-    long records and sums are stored, and how many tags and end users a period keeps.
+    long records and sums are stored, and how many tags and end users have sums of their own in a period.
     """
 
     def __init__(self, database: Database, limits: Limits) -> None:

@@ -92,10 +92,9 @@ class UsageRetention:
     async def _fold(self, number: int, step: Step, dimension: int, now: float) -> None:
         """In each period of one length that ended at least SETTLED seconds ago, keep the own sums of only
         those values of one dimension that have the largest cost, `Limits.usage_values` in number. The sums of
-        all others are added to those of OTHER, and their rows are deleted. A period with no more values than
-        this number stays unchanged. Periods that this object has treated before are skipped. number: the
-        index of `step` in STEPS. dimension: the number of the dimension, as in NUMBERS. now: Unix seconds.
-        Raises StoreFailed.
+        all others are added to those of OTHER, and their rows are deleted. Periods that this object has
+        treated before are skipped. number: the index of `step` in STEPS. dimension: the number of the
+        dimension, as in NUMBERS. now: Unix seconds. Raises StoreFailed.
         """
         most, after = self._limits.usage_values, self._folded.get((number, dimension), 0)
         before = start_of(step, now - SETTLED)

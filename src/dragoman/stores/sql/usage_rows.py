@@ -66,10 +66,9 @@ class _Rest(msgspec.Struct, array_like=True, omit_defaults=True):
 
 def row_of(record: UsageRecord, group: Group, id_: int, *, exact: bool) -> dict[str, Any]:
     """Return the row for a record: {column of `usage_records`: value}. The row does not contain `settled` and
-    `process`. Durations (`seconds`, `first`, `overhead`) are rounded to six decimals, and characters that
-    databases refuse are replaced in `end_user` and `rest`. group: the group of the record's first part
-    (`parts_of`). id_: the number of the group. exact: the result of `is_exact`; False = the row states the
-    values that differ from the group's.
+    `process`. Durations are rounded to six decimals, and characters that databases refuse are replaced.
+    group: the group of the record's first part (`parts_of`). id_: the number of the group. exact: the result
+    of `is_exact`; False = the row states the values that differ from the group's.
     """
     more: dict[str, Any] = {}
     if not exact:

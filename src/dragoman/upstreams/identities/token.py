@@ -15,9 +15,7 @@ from dragoman.seams.secret import Secret
 from dragoman.upstreams.credential import Lease, NotRenewed
 
 PATIENCE: Final = 30.0
-"""Seconds after which a sign-in counts as failed. Requests that need its token wait for it for at most this
-time.
-"""
+"""Seconds after which a sign-in counts as failed."""
 EARLY: Final = 240.0
 """In this number of seconds before a token expires, a request starts to fetch the next token. Until it has
 come, requests use the present token.

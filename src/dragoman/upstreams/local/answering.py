@@ -33,8 +33,8 @@ class CandidateDecoder:
         self._called = False
 
     def feed(self, delta: Delta) -> list[ir.Event]:
-        """Return the events for more text. [] = none yet: the text may still become a tool call, the name of
-        a forced call is not complete, or the only new character may be the brace that closes a forced call.
+        """Return the events for more text; [] = none yet, for example while the text may still become a tool
+        call.
         """
         if self._forced is not None:
             return self._dictated(self._forced.feed(delta.text))
@@ -48,9 +48,9 @@ class CandidateDecoder:
 
     def finish(self, done: Done) -> list[ir.Event]:
         """Return the last events: those for text that was held back because it might have become a tool call,
-        the `ir.Close` of the open block, and `ir.Finish`. Held text becomes calls only if the model ended the
-        answer itself (`done.finish` is "stop"); otherwise it becomes text. An answer without text and calls
-        gets one empty text block.
+        the `ir.Close` of the open block, and `ir.Finish`. Held text becomes calls if it consists of calls and
+        the model ended the answer itself (`done.finish` is "stop"), else text. An answer without text and
+        calls gets one empty text block.
         """
         whole = done.finish == "stop"
         events: list[ir.Event] = []

@@ -30,8 +30,7 @@ def render(model: Model, request: Generate | Count) -> str:
 
     If the model's chat template rejects the conversation, the template gets the messages again in another
     form: system messages as user messages, and adjacent messages of the same role joined
-    (`prompts.alternating`). Raises EngineRefused("invalid") if the template rejects them, too, or if the
-    other form is the same.
+    (`prompts.alternating`). Raises EngineRefused("invalid") if the template rejects both forms.
     """
     turns, begun = request.turns, ""
     if turns and turns[-1].role == "assistant" and not turns[-1].calls:

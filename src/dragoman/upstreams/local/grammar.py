@@ -164,8 +164,8 @@ class _Compiler:
     def rule(self, schema: Schema, path: str, begun: frozenset[str] = frozenset()) -> str:
         """Return the name of the rule for a schema. The rule is compiled if it does not exist yet. begun: the
         names of the rules that are being compiled and refer to this schema before any text. Raises WireError
-        if the schema's own rule is one of these, because such a value would never end; also if the schema
-        cannot be enforced.
+        if the schema cannot be enforced, or if its own rule is in `begun`, because such a value would never
+        end.
         """
         if schema is True or schema == {}:
             return "value"

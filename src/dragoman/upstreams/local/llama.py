@@ -158,9 +158,7 @@ class LlamaModel:
             sampler.close()
 
     def _read(self, prompt: Sequence[int]) -> None:
-        """Compute the prompt's tokens. Chunks at the beginning that are the same as in the previous prompt
-        are not computed again, if the kind of model allows that.
-        """
+        """Compute the prompt's tokens, except the chunks that are reused (see the class)."""
         context, chunk = self._context, self._chunk
         # The last token is always computed, because sampling needs its logits.
         most = min(len(self._kept), (len(prompt) - 1) // chunk * chunk)

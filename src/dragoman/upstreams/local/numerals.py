@@ -19,9 +19,9 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 
 def integers(low: int | None, high: int | None) -> str | None:
-    """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. A
-    bound of None = no bound on this side; then the integers have at most 15 digits, or one digit more than
-    the other bound if that has 15 or more.
+    """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. One
+    bound may be None (no bound on this side); then the integers have at most 15 digits, or one digit more
+    than the other bound if that has 15 or more.
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]
@@ -33,8 +33,8 @@ def numbers(
     low: int | None, high: int | None, *, without_low: bool = False, without_high: bool = False
 ) -> str | None:
     """Return GBNF for the numbers from `low` to `high`; None if there is no such number that can be written.
-    A bound of None = no bound on this side; then the integer part has at most 15 digits, or one digit more
-    than the other bound if that has 15 or more. without_low, without_high: True = this bound itself is
+    One bound may be None (no bound on this side); then the integer part has at most 15 digits, or one digit
+    more than the other bound if that has 15 or more. without_low, without_high: True = this bound itself is
     excluded. The numbers are written with at most six decimals, or with at most twelve if the integer part is
     an excluded bound; without decimals if a bound is above 2**53 or below -2**53.
     """
@@ -60,9 +60,8 @@ def numbers(
 
 
 def _bounds(low: int | None, high: int | None) -> tuple[int, int]:
-    """Return both bounds as integers. In place of None, `high` becomes the number 99…9 and `low` its
-    negative. This number has 15 digits, or more if the other bound has 15 digits or more: one digit more than
-    that bound.
+    """Return both bounds as integers. In place of a bound that is None, the result has 99…9 (as `low`, its
+    negative), with as many digits as `integers` says.
     """
     if low is None:
         low = -(10 ** max(DIGITS, len(str(abs(high or 0))) + 1) - 1)

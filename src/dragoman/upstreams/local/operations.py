@@ -88,9 +88,9 @@ def speak_order(
 ) -> protocol.Speak:
     """Return the job for the model process that speaks the text. keep_alive: seconds for which the model
     stays in memory after the job; 0 = it does not stay, negative = for ever. report: gets the losses.
-    encodes: whether an encoder for compressed formats is installed; if not, the default format is wav instead
-    of mp3, which is reported as a loss, and a compressed format that the request states is refused. Raises
-    RequestFailed for a request that is not supported.
+    encodes: whether an encoder for compressed formats is installed; without one, the default format is wav
+    instead of mp3, which is reported as a loss, and compressed formats are refused. Raises RequestFailed for
+    a request that is not supported.
     """
     if request.voice is not None and request.voice.lower() not in VOICES:
         raise refused(

@@ -155,11 +155,11 @@ class ModelProcess:
     """The process of one engine. The first request starts the process; if the process has ended, the next
     request starts it again. It must be used by only one event loop.
 
-    engine: the engine that runs in the process. queue: how many requests may wait while another one runs;
-    each further request causes one refusal as overloaded, of itself or of a waiting request. room: the most
-    bytes of all requests together; a further request above it fails as overloaded. A request that is alone
-    may be larger. verbose: True = llama.cpp may write its log to standard error. buffer: the number of bytes
-    of an answer that may wait for a slow reader before the answer is paused.
+    engine: the engine that runs in the process. queue: how many requests may wait while another one runs; for
+    each further one, it or a waiting one fails as overloaded. room: the most bytes of all requests together;
+    a further request above it fails as overloaded. A request that is alone may be larger. verbose: True =
+    llama.cpp may write its log to standard error. buffer: the number of bytes of an answer that may wait for
+    a slow reader before the answer is paused.
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class ModelProcess:
         return self._running.process.pid if self._running is not None and self._running.alive else None
 
     async def ask(self, request: protocol.Job) -> AsyncGenerator[protocol.Event, None]:
-        """Send a request, and yield the messages of the answer as they come. The message that is sent is a
-        copy with a new `id`. The process is started if it does not run. A failure is not raised, but yielded
-        as `Failed`; this is the last message. Only if the process cannot be started, OSError is raised.
+        """Send a request, and yield the messages of the answer as they come. The process is started if it
+        does not run; OSError is raised if it cannot be started. Every other failure is yielded as `Failed`,
+        which is the last message.
 
         To cancel the request, close the generator (`contextlib.aclosing`). If the request is running, the
         model stops soon; if it still waits, it leaves the queue.

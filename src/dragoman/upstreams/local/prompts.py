@@ -41,7 +41,7 @@ def plain(turns: Sequence[PromptTurn], tools: Sequence[ToolSpec]) -> list[dict[s
 def alternating(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a copy of the conversation for a chat template that requires alternating user and assistant
     messages. System messages become user messages, and adjacent messages of the same role are joined, with an
-    empty line between. A tool message, or a message with calls, is not joined with another.
+    empty line between. Tool messages and messages with calls are not joined.
     """
     kept: list[dict[str, Any]] = []
     for message in messages:

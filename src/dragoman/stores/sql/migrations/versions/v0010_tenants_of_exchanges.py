@@ -11,7 +11,7 @@ down_revision = "0009"
 
 def upgrade() -> None:
     """Add the column and its index, which contains only rows with a tenant. Rows that are there already, and
-    rows that an older version writes later, have none.
+    rows that an older version writes later, have no tenant.
     """
     op.add_column("exchanges", sa.Column("tenant", sa.String))
     known = sa.text("tenant IS NOT NULL")
