@@ -53,7 +53,7 @@ def target(terminal: Terminal, file: Path | None, url: str | None, key: str | No
         return Target(base.removesuffix("/v1"), key)
     found = loaded(terminal, file)
     server = found.config.server
-    host, port, path = server.host, server.port, server.base_path
+    host, port, path = server.host, server.port, str(server.base_path)
     if server.admin_port is not None:
         host, port, path = server.admin_host, server.admin_port, ""  # `base_path` is for clients alone
     if port == 0:
