@@ -467,7 +467,8 @@ def _with_store(found: Loaded) -> Loaded:
         if not has_extra:
             return found
         warning = Problem("stores.sql", f"{found.home} is not writable: a restart forgets everything")
-        return msgspec.structs.replace(found, warnings=(*found.warnings, warning))
+        known = dict.fromkeys([*found.warnings, warning])  # `_with_kept` completes a configuration twice
+        return msgspec.structs.replace(found, warnings=tuple(known))
     if not has_extra:
         why = f"{found.home / FILE_NAME} exists, and may have client keys; it needs the extra `sql`"
         hint = f"install it with {added_by('sql')}; or set stores.sql: memory, to run without this file"
