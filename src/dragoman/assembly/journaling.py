@@ -503,7 +503,7 @@ class Journaling:
             self.cut += len(cut)
             if not chain.ended_well:
                 log.warning(
-                    "a process was killed: %d requests were cut, and their usage is estimated", len(cut)
+                    "a process was killed; requests that were cut, with estimated usage: %d", len(cut)
                 )
         if not chain.charged:
             return True

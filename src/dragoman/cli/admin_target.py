@@ -36,7 +36,8 @@ class Target(NamedTuple):
 
 def target(terminal: Terminal, file: Path | None, url: str | None, key: str | None) -> Target:
     """Return the gateway to ask and the key to send. With `url` it is the gateway there, else the gateway
-    that the configuration describes (`file`; None = find the file). The configuration's warnings are printed.
+    that the configuration describes (`file`; None = find the file), at its `server.admin_port` if it has one.
+    The configuration's warnings are printed.
 
     The key is `key`; else the first one in the environment variables of `_KEYS`; else, without `url`, a key
     of the configuration with the scope `admin`, or the client key that `dragoman serve` has created, if no
@@ -52,10 +53,13 @@ def target(terminal: Terminal, file: Path | None, url: str | None, key: str | No
         return Target(base.removesuffix("/v1"), key)
     found = loaded(terminal, file)
     server = found.config.server
-    if server.port == 0:
+    host, port, path = server.host, server.port, str(server.base_path)
+    if server.admin_port is not None:
+        host, port, path = server.admin_host, server.admin_port, ""  # `base_path` is for clients alone
+    if port == 0:
         hint = "--url URL, as dragoman serve printed it"
         raise Failure(MISUSE, "the configuration lets the system choose the port", hint=hint)
-    base = address(server.host, server.port, server.base_path).rstrip("/")
+    base = address(host, port, path).rstrip("/")
     return Target(base, key or _configured(found))
 
 

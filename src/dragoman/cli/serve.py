@@ -440,12 +440,13 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used.
+    """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used or its
+    file exists. If it cannot be used because the folder is not writable, the result has a warning.
 
-    Raises Failure if the stated setting is wrong or its extra is not installed, or if no store is stated,
-    SQLite cannot be used and several workers are configured. No database is opened.
+    Raises Failure if the stated setting is wrong, if the extra of the database is not installed, or if no
+    store is stated, SQLite cannot be used and several workers are configured. No database is opened.
     """
-    from dragoman.stores.open import installed, located, writable
+    from dragoman.stores.open import FILE_NAME, installed, located, unstated
 
     config = found.config
     if config.stores.sql is not None:
@@ -455,14 +456,23 @@ def _with_store(found: Loaded) -> Loaded:
             (problem,) = error.problems
             raise Failure(CONFIGURATION, str(problem._replace(hint=None)), hint=problem.hint) from None
         return found
-    if not (has_extra := installed()) or not writable(found.home):
+    has_extra = installed()
+    if unstated(found.home) == "memory":
         if config.server.workers > 1:
             why = "server.workers: several workers need a shared database"
             hint = "set DRAGOMAN_HOME to a writable folder"
             if not has_extra:
                 why, hint = f"{why}, which needs the extra `sql`", f"install it with {added_by('sql')}"
             raise Failure(CONFIGURATION, why, hint=f"{hint}, or run one worker")
-        return found
+        if not has_extra:
+            return found
+        warning = Problem("stores.sql", f"{found.home} is not writable: a restart forgets everything")
+        known = dict.fromkeys([*found.warnings, warning])  # `_with_kept` completes a configuration twice
+        return msgspec.structs.replace(found, warnings=tuple(known))
+    if not has_extra:
+        why = f"{found.home / FILE_NAME} exists, and may have client keys; it needs the extra `sql`"
+        hint = f"install it with {added_by('sql')}; or set stores.sql: memory, to run without this file"
+        raise Failure(CONFIGURATION, why, hint=hint)
     stores = msgspec.structs.replace(config.stores, sql="sqlite")
     return msgspec.structs.replace(found, config=msgspec.structs.replace(config, stores=stores))
 

@@ -29,7 +29,8 @@ class Stores(Section, frozen=True):
         str | None,
         about(
             env="DRAGOMAN_SQL",
-            default="for `dragoman serve`, `sqlite` if the extra is installed; otherwise `memory`",
+            default="for `dragoman serve`, `sqlite` if the extra is installed and Dragoman's own folder is "
+            "writable, or if its `state.db` exists; otherwise `memory`",
         ),
     ] = None
     """`memory` keeps the data in this process until it ends. `sqlite` keeps it in a file in Dragoman's own

@@ -49,11 +49,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     user has approved them or not (`trust.leads`). doubts: names and patterns in lists of models (of a key, of
     a group, …) that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown`
     decides about them. again: a function that loads the configuration once more from the same places, without
-    the entries that operators have added; it raises ConfigError for a configuration with errors, and if the
-    file is no longer found; None = it cannot be loaded again. adding: a function that loads the configuration
-    together with entries that operators have added; its arguments are the location of their database and the
-    entries; None = entries cannot be added. added: what became of the added entries; None = no database was
-    read.
+    the entries that operators have added; it raises ConfigError for a configuration with errors, if the file
+    is no longer found, and if it had settings and has none any more; None = it cannot be loaded again.
+    adding: a function that loads the configuration together with entries that operators have added, and
+    raises the same; its arguments are the location of their database and the entries; None = entries cannot
+    be added. added: what became of the added entries; None = no database was read.
     """
 
     config: Config
@@ -96,24 +96,42 @@ def load(
     the user has not approved is such a problem. If the file cannot be read, this is the only problem.
     `Loaded.doubts` are not problems, but are reported beside others.
     """
-    own = frozenset(own)
+    return _load(path, environ, overrides, cwd=cwd, own=frozenset(own), had_settings=False)
 
-    def read() -> _Declared:
-        return _declared(path, environ, overrides, cwd)
+
+def _load(
+    path: Path | Mapping[str, Any] | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, Any],
+    *,
+    cwd: Path,
+    own: frozenset[str],
+    had_settings: bool,
+) -> Loaded:
+    """Do what `load` says. had_settings: True = the file had settings when it was read before; if it has none
+    now, that raises ConfigError too, because a full disk and an interrupted command leave an empty file.
+    """
+
+    def read(*, had_settings: bool) -> _Declared:
+        declared = _declared(path, environ, overrides, cwd)
+        if had_settings and not declared.has_settings:
+            why = "has no settings any more; if none are meant, restart the gateway"
+            raise ConfigError(Problem("", why, str(declared.file)))
+        return declared
 
     def again() -> Loaded:
         if path is None and file is not None and find(environ, cwd) != file:
             raise ConfigError(Problem("", "is not there any more", str(file)))
-        return load(path, environ, overrides, cwd=cwd, own=own)
+        return _load(path, environ, overrides, cwd=cwd, own=own, had_settings=declared.has_settings)
 
     def adding(database: Location, kept: KeptEntries) -> Loaded:
-        found, states = _with_added(read(), kept, environ, own)
+        found, states = _with_added(read(had_settings=declared.has_settings), kept, environ, own)
         return whole(msgspec.structs.replace(found, added=Added(database, kept.version, states)))
 
     def whole(found: Loaded) -> Loaded:
         return msgspec.structs.replace(found, again=again, adding=adding)
 
-    declared = read()
+    declared = read(had_settings=had_settings)
     file = declared.file
     return whole(_checked(declared, (), environ, own))
 
@@ -123,12 +141,14 @@ class _Declared(msgspec.Struct, frozen=True):
     have added, and the vendors' variables, are not part of it.
 
     file: the file that was read, None = no file. found: True = the file was found in the working directory;
-    neither the caller nor DRAGOMAN_CONFIG named it. folder: where relative paths begin. tree: all settings,
-    those of the presets included. problems, warnings: those found so far.
+    neither the caller nor DRAGOMAN_CONFIG named it. has_settings: True = the file has settings, or problems.
+    folder: where relative paths begin. tree: all settings, those of the presets included. problems, warnings:
+    those found so far.
     """
 
     file: Path | None
     found: bool
+    has_settings: bool
     folder: Path
     tree: Table
     problems: tuple[Problem, ...]
@@ -161,7 +181,15 @@ def _declared(
     merged = _with_presets(layers, decoder)
     found = path is None and not environ.get("DRAGOMAN_CONFIG") and file != home(environ) / FILE_NAME
     stated = (*problems, *decoder.problems)
-    return _Declared(file, found and file is not None, decoder.folder, merged, stated, tuple(warnings))
+    return _Declared(
+        file=file,
+        found=found and file is not None,
+        has_settings=file is not None and bool(written.entries or problems),
+        folder=decoder.folder,
+        tree=merged,
+        problems=stated,
+        warnings=tuple(warnings),
+    )
 
 
 def _with_added(

@@ -48,6 +48,17 @@ def writable(folder: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
+def unstated(home: Path) -> str:
+    """Return the value that `stores.sql` has for `dragoman serve` if nobody states it: `sqlite` or `memory`.
+    home: Dragoman's own folder.
+
+    A file that exists is used, also if its folder is not writable now or the extra `sql` is missing, because
+    it may contain client keys: without them the gateway would answer requests without a key.
+    """
+    exists = os.path.exists(home / FILE_NAME)  # noqa: PTH110  `Path.exists` raises errors of permission
+    return "sqlite" if exists or (installed() and writable(home)) else "memory"
+
+
 def open_store(
     where: str | None, home: Path, limits: Limits = DEFAULT_LIMITS, seams: Seams = SYSTEM
 ) -> Store:

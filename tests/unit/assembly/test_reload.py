@@ -155,6 +155,29 @@ async def test_a_file_that_is_gone_is_no_empty_configuration(
     await gateway.close()
 
 
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# only a comment\n", "{}"], ids=["empty", "line", "comment", "map"]
+)
+async def test_a_file_that_was_emptied_is_no_empty_configuration(start: Start, text: str) -> None:
+    """A full disk and an interrupted command leave such a file, also twice."""
+    house = await start()
+    before, config = house.gateway.running, house.gateway.config
+    for _ in range(2):
+        outcome = await house.reload(text)
+        why = "has no settings any more; if none are meant, restart the gateway"
+        assert [str(one) for one in outcome.problems] == [f"{house.file}: {why}"]
+        assert (house.gateway.running, house.gateway.config) == (before, config)
+    assert (await house.reload(UP + "strict: true")).changed
+    assert (await house.reload(text)).failed
+
+
+async def test_a_file_that_was_empty_at_the_start_may_stay_so(start: Start) -> None:
+    house = await start("")
+    assert not (await house.reload()).failed
+    assert (await house.reload(UP)).changed
+    assert (await house.reload("")).failed
+
+
 async def test_what_a_running_gateway_cannot_change_is_named_and_stays(start: Start) -> None:
     house = await start()
     after = "server: {port: 9, workers: 3}\nsessions: {ttl: 1d}\nmetrics: {public: true}\nstrict: true"

@@ -34,6 +34,18 @@ def test_the_gateway_of_the_configuration(folder: Path) -> None:
     assert found() == Target("http://127.0.0.1:7000/ai", "admin-key-0123456789")
 
 
+def test_the_port_for_operators_has_no_base_path(folder: Path) -> None:
+    """On the clients' port, all of /admin is then 404."""
+    server = {"port": 7000, "base_path": "/ai", "admin_port": 9090}
+    configure(folder, server=server, auth={"keys": KEYS})
+    assert found().base == "http://127.0.0.1:9090"
+    configure(folder, server={**server, "admin_host": "10.0.0.5"}, auth={"keys": KEYS})
+    assert found().base == "http://10.0.0.5:9090"
+    configure(folder, server={"port": 7000, "admin_port": 0}, auth={"keys": KEYS})
+    with pytest.raises(Failure, match="lets the system choose the port"):
+        found()
+
+
 def test_keys_of_the_scope_admin_alone(folder: Path) -> None:
     configure(folder, auth={"keys": KEYS[:1]})
     assert found() == Target("http://127.0.0.1:8080", None)

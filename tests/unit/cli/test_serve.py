@@ -135,6 +135,25 @@ def test_what_lasts_is_kept_in_a_file_where_that_is_possible(
     assert told == [("sqlite", 2), ("memory", 1), (None, 1), (None, 1)]
 
 
+def test_a_folder_that_became_read_only_does_not_open_a_gateway_with_keys(
+    run: Run, started: list[tuple[Loaded, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As after an error of the disk, which Linux mounts again read-only."""
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: True)
+    monkeypatch.setattr("dragoman.stores.open.writable", lambda _: False)
+    home = tmp_path / "home"  # as the folder of `run` says
+    home.mkdir(parents=True, exist_ok=True)
+    code, _, err = run("serve")
+    assert (code, err.count(f"stores.sql: {home} is not writable: a restart forgets everything")) == (0, 1)
+    (home / "state.db").touch()
+    assert "is not writable" not in run("serve").err
+    assert [found.config.stores.sql for found, _ in started] == [None, "sqlite"]
+    monkeypatch.setattr("dragoman.stores.open.installed", lambda: False)
+    code, _, err = run("serve")
+    assert (code, "state.db exists, and may have client keys; it needs the extra `sql`" in err) == (3, True)
+    assert "or set stores.sql: memory, to run without this file" in err
+
+
 def test_a_store_that_cannot_be_is_told_before_anything_listens(run: Run, folder: Path) -> None:
     (folder / "team.yaml").write_text("stores: {sql: 'redis://here'}")
     code, out, err = run("serve", "--config", "team.yaml")

@@ -11,7 +11,7 @@ import pytest
 from dragoman.errors import ConfigError
 from dragoman.stores import open as opening
 from dragoman.stores.memory import MemoryStore
-from dragoman.stores.open import kind_of, located, open_exchanges, open_store, writable
+from dragoman.stores.open import kind_of, located, open_exchanges, open_store, unstated, writable
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer  # which needs the extra
@@ -63,6 +63,24 @@ def test_a_folder_that_is_not_there_yet_is_as_writable_as_its_parent(tmp_path: P
     assert writable(tmp_path / "a" / "b")
     (tmp_path / "file").touch()
     assert not writable(tmp_path / "file" / "a")
+
+
+def test_without_a_setting_a_file_that_exists_is_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have client keys, so that a gateway that forgets it would be open."""
+    for has_extra, may_write, fresh in [
+        (True, True, "sqlite"),
+        (True, False, "memory"),
+        (False, True, "memory"),
+    ]:
+        monkeypatch.setattr(opening, "installed", lambda has_extra=has_extra: has_extra)
+        monkeypatch.setattr(opening, "writable", lambda _, may_write=may_write: may_write)
+        (tmp_path / "state.db").unlink(missing_ok=True)
+        assert unstated(tmp_path) == fresh
+        (tmp_path / "state.db").touch()
+        assert unstated(tmp_path) == "sqlite"
+    assert unstated(tmp_path / "state.db" / "in-a-file") == "memory"
 
 
 @SQL

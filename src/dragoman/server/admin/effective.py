@@ -46,7 +46,7 @@ def effective(found: Loaded) -> dict[str, str]:
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
-    from dragoman.stores.open import installed, writable
+    from dragoman.stores.open import unstated
     from dragoman.upstreams.local.cores import usable_cores
 
     raise_descriptor_limit()  # as `dragoman serve` does
@@ -56,7 +56,7 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     yield "auth.required", str(needs_key(found.config)).lower()
     if needs_key(found.config):
         yield "server.cors_origins", "*"
-    yield "stores.sql", "sqlite" if installed() and writable(found.home) else "memory"
+    yield "stores.sql", unstated(found.home)
     yield "providers.local.threads", str(usable_cores())
     yield "providers.simulate.enabled", str(found.simulate).lower()
 
