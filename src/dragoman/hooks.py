@@ -66,11 +66,11 @@ class Resolved(NamedTuple):
 
 class Hooks:
     """All hooks of one gateway, in the order in which they run. The constructor raises TypeError for an
-    object without any of the methods in `POINTS`. resolves: whether any hook has `resolve`. change_requests:
-    whether any hook has `before`. need_events: whether any hook has `after` or `on_event`; then answers must
-    be translated. Each hook gets the value that the hooks before it have left, and each method here returns
-    the value that the last hook leaves. `resolve` differs: the first hook that names models decides. All
-    methods may raise EndedByHook or HookFailed.
+    object without a method in `POINTS`. resolves: whether any hook has `resolve`. change_requests: whether
+    any hook has `before`. need_events: whether any hook has `after` or `on_event`; then answers must be
+    translated. Each hook gets the value that the hooks before it have left, and each method here returns the
+    value that the last hook leaves. `resolve` differs: the first hook that names models decides. All methods
+    may raise EndedByHook or HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
