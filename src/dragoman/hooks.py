@@ -27,7 +27,8 @@ from dragoman.errors import DragomanError, RequestFailed
 from dragoman.exchange import Exchange
 
 _T = TypeVar("_T")
-_POINTS: Final = ("resolve", "before", "after", "on_event", "on_error")
+POINTS: Final = ("resolve", "before", "after", "on_event", "on_error")
+"""The names of the methods that a hook may have."""
 _EVENTS: tuple[type, ...] = get_args(ir.Event)
 
 
@@ -65,18 +66,18 @@ class Resolved(NamedTuple):
 
 class Hooks:
     """All hooks of one gateway, in the order in which they run. The constructor raises TypeError for an
-    object without any of the five methods. resolves: whether any hook has `resolve`. change_requests: whether
+    object without a method in `POINTS`. resolves: whether any hook has `resolve`. change_requests: whether
     any hook has `before`. need_events: whether any hook has `after` or `on_event`; then answers must be
     translated. Each hook gets the value that the hooks before it have left, and each method here returns the
     value that the last hook leaves; `resolve` differs. All methods may raise EndedByHook or HookFailed.
     """
 
     def __init__(self, hooks: Iterable[Any] = ()) -> None:
-        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {point: [] for point in _POINTS}
+        self._hooks: dict[str, list[tuple[str, Callable[..., Any]]]] = {point: [] for point in POINTS}
         for hook in hooks:
-            taken = [point for point in _POINTS if callable(getattr(hook, point, None))]
+            taken = [point for point in POINTS if callable(getattr(hook, point, None))]
             if not taken:
-                raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(_POINTS)}")
+                raise TypeError(f"{hook!r} is not a hook: it has none of the methods {', '.join(POINTS)}")
             for point in taken:
                 self._hooks[point].append((getattr(hook, "name", type(hook).__name__), getattr(hook, point)))
         self.resolves = bool(self._hooks["resolve"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import trustme
 
 from dragoman.assembly.names import naming
 from dragoman.config.load import load
@@ -17,6 +18,7 @@ from dragoman.providers.catalog import CATALOG
 ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\{(\w+)")
+_AUTHORITY: Final = re.compile(r"(?<=sslrootcert=)[^\s&\"]+")
 _SECRET: Final = re.compile(r"file: ([\w./-]+)(?=[},])")
 _FOREIGN: Final = ("# LiteLLM's", "# Prometheus'")
 """The first words of an example that is not ours."""
@@ -39,7 +41,12 @@ EXAMPLES: Final = dict(examples())
 
 
 def loads(text: str, folder: Path) -> None:
-    """Load a text as dragoman.yaml, with every key in the environment. Raises ConfigError."""
+    """Load a text as dragoman.yaml, with every key in the environment, and files in place of those that it
+    names. Raises ConfigError.
+    """
+    if _AUTHORITY.search(text):
+        trustme.CA().cert_pem.write_to_path(folder / "authority.pem")
+        text = _AUTHORITY.sub(str(folder / "authority.pem"), text)
     for secret in _SECRET.findall(text):
         (folder / Path(secret).name).write_text(_VALUE.format("file"), "utf-8")
         text = text.replace(f"file: {secret}", f"file: {folder / Path(secret).name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from dragoman import CallFailed, Gateway
 from dragoman.exchange import Exchange
+from dragoman.hooks import POINTS
 from dragoman.testing.provider import Streamed, Whole
-from tests.documents.examples import examples, run
+from tests.documents.examples import DOCS, examples, run
 from tests.e2e import stubs
 from tests.e2e.calls import MODELS
 from tests.e2e.conftest import Provide, up
@@ -35,6 +37,13 @@ def test_every_example_is_tried_here() -> None:
         "Change an answer",
         "Log and rename errors",
     ]
+
+
+def test_the_table_names_every_point() -> None:
+    page = (DOCS / "hooks.md").read_text("utf-8")
+    assert tuple(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE)) == POINTS
+    number = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")[len(POINTS)]
+    assert f"one or more of {number} methods" in page
 
 
 async def test_choose_the_model() -> None:

@@ -11,7 +11,7 @@ import pytest
 from dragoman import ir
 from dragoman.errors import RequestFailed
 from dragoman.exchange import Exchange
-from dragoman.hooks import EndedByHook, HookFailed, Hooks
+from dragoman.hooks import POINTS, EndedByHook, HookFailed, Hooks
 
 EXCHANGE = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", began=0.0, created=0.0)
 REQUEST = ir.Request("openai_chat", "m")
@@ -98,6 +98,12 @@ FAULT = ir.Fault("upstream", "gone")
 RESPONSE = ir.Response("r_1", model="m")
 PING = ir.Ping()
 ARGUMENTS = {"before": REQUEST, "after": RESPONSE, "on_event": PING, "on_error": FAULT}
+
+
+def test_every_point_is_tried_below() -> None:
+    tried = {*ARGUMENTS, "resolve"}  # what it may return is tried apart: a name, or several
+    assert tried == set(POINTS)
+    assert {point for point, _ in WRONG} == set(ARGUMENTS)
 
 
 def run(point: str, hook: Callable[..., Any]) -> Awaitable[Any]:

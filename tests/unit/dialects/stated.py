@@ -1,4 +1,4 @@
-"""A value of each field of a request."""
+"""A value of each field of a request, and the protocols that have tools."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 import msgspec
 
 from dragoman import ir
+from dragoman.dialects.loss import Report
+from dragoman.dialects.request import Target
+from dragoman.dialects.table import DIALECTS
+from dragoman.errors import WireError
 
 TOOL = ir.Function("look", parameters={"type": "object", "properties": {}})
 SCHEMA = ir.Output(
@@ -96,3 +100,16 @@ def stating(dialect: str, place: str, zero: Any = None) -> tuple[ir.Request, ir.
     if holder:
         stated = {holder: msgspec.structs.replace(getattr(request, holder) or EMPTY[holder], **stated)}
     return request, msgspec.structs.replace(request, **stated)
+
+
+def has_tools(dialect: str) -> bool:
+    """Whether the protocol has a member for tools: a foreign client's tool is neither refused nor lost."""
+    request, report = stating("elsewhere", "tools")[1], Report(dialect)
+    try:
+        DIALECTS[dialect].request.encode(request, Target(report, "m"))
+    except WireError:
+        return False
+    return not any((loss.path or "").startswith("tools") for loss in report.losses)
+
+
+WITH_TOOLS = [name for name in DIALECTS if has_tools(name)]

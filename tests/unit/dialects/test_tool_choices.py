@@ -16,6 +16,7 @@ from dragoman.dialects.request import Target
 from dragoman.dialects.table import DIALECTS
 from dragoman.dialects.tool_choices import allowed_names
 from dragoman.dialects.translation import translated
+from tests.unit.dialects.stated import WITH_TOOLS
 
 USER = ir.Message("user", (ir.Text("x"),))
 SEARCH = ir.ProviderTool("elsewhere", "web_search", {}, "web_search")
@@ -34,14 +35,14 @@ def told(report: Report) -> set[str | None]:
     return {loss.path for loss in report.losses} | {change.path for change in report.changes}
 
 
-@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+@pytest.mark.parametrize("dialect", WITH_TOOLS)
 def test_leftovers_of_a_choice_without_tools_are_named(dialect: str) -> None:
     choice = ir.ToolChoice("auto", extra={"elsewhere": {"odd": 1}})
     _, report = sent(dialect, tool_choice=choice)
     assert told(report) & {"tool_choice", "tool_choice.odd"}
 
 
-@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+@pytest.mark.parametrize("dialect", WITH_TOOLS)
 @pytest.mark.parametrize("mode", ["auto", "none", "any"])
 @pytest.mark.parametrize("tools", [None, (SEARCH,), (LOOK,), (LOOK, SEARCH)])
 @pytest.mark.parametrize("output", [None, ir.Output("json")])
@@ -58,7 +59,7 @@ def test_leftovers_of_a_choice_are_always_lost_by_name(
     assert "tool_choice.odd" in lost or "tool_choice" in lost
 
 
-@pytest.mark.parametrize("dialect", [name for name in DIALECTS if name != "openai_completions"])
+@pytest.mark.parametrize("dialect", WITH_TOOLS)
 @pytest.mark.parametrize("tools", [(SEARCH,), (SEARCH, LOOK)], ids=["alone", "beside a function"])
 def test_no_search_goes_out_that_the_client_forbids(dialect: str, tools: tuple[ir.Tool, ...]) -> None:
     body, report = sent(dialect, tools=tools, tool_choice=ir.ToolChoice("none"))

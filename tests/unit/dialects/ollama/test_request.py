@@ -46,7 +46,17 @@ OPTIONS = {
     "stop": ["a", "b"],
     "num_predict": 9,
 }
-SAMPLING = ir.Sampling(0.5, 0.9, 40, 0.1, 7, 0.1, 0.2, 1.1, ("a", "b"))
+SAMPLING = ir.Sampling(
+    temperature=0.5,
+    top_p=0.9,
+    top_k=40,
+    min_p=0.1,
+    seed=7,
+    frequency_penalty=0.1,
+    presence_penalty=0.2,
+    repetition_penalty=1.1,
+    stop=("a", "b"),
+)
 
 
 def test_options_that_the_field_knows() -> None:

@@ -20,6 +20,7 @@ from dragoman.dialects.quirks import STANDARD
 from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.table import DIALECTS
+from tests.unit.dialects.stated import WITH_TOOLS
 
 CALL: dict[str, Any] = {
     "id": "sh_0f1a",
@@ -89,7 +90,7 @@ def test_no_client_is_asked_to_run_what_openai_has_run(name: str, streamed: bool
     assert {"candidates[0].blocks[0]", "candidates[0].blocks[1]"} <= set(lost)
 
 
-@pytest.mark.parametrize("name", [name for name in OTHERS if name != "openai_completions"])
+@pytest.mark.parametrize("name", [name for name in OTHERS if name in WITH_TOOLS])
 def test_models_of_other_protocols_read_the_call_and_its_output(name: str) -> None:
     asked = [{"role": "user", "content": "Greet."}, CALL, RESULT, SAID, {"role": "user", "content": "More."}]
     body = {"model": "m", "input": asked, "tools": [{"type": "shell", "environment": CALL["environment"]}]}
