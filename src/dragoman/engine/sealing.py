@@ -65,8 +65,8 @@ def begin(
 ) -> Sealing | None:
     """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store. tenant:
     the name of the client. backend: the upstream that is about to be called. request: as the client wrote it.
-    run: runs a step on the whole request. kept: the client is added to it when seals are stored, None = it is
-    not. small: True = the request may stay in memory until a stream has ended.
+    run: runs a step on the whole request. kept: the client is added to it when seals are stored, None =
+    nobody is. small: True = the request may stay in memory until a stream has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
@@ -101,7 +101,7 @@ def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing |
 class Sealing:
     """Restores and stores the seals of one exchange. request: as the client wrote it. tenant: the name of the
     client that owns the seals. run: runs a step on the whole request. kept: the client is added to it when
-    seals are stored, None = it is not.
+    seals are stored, None = nobody is.
     """
 
     small = False

@@ -238,7 +238,7 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """Return the sha256 of a file in hex. This blocks. progress: called after each part, None = not called."""
+    """Return the sha256 of a file in hex; this blocks. progress: called after each part, None = never."""
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(4 * MIB):
