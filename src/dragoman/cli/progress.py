@@ -35,9 +35,8 @@ class Progress:
 
     def __call__(self, step: Step) -> None:
         """Print a step if it begins a phase, completes it (done == total), or comes at least 0.1 s after the
-        last printed step (`_SILENCE` seconds if stderr cannot update a line). Other steps are not printed.
-        The line has the step's text; if the step has `done` and a `total` above 0, also both in MB, and
-        `_SETTLED` seconds after the beginning of the phase also its average rate and the seconds left.
+        last printed step (`_SILENCE` seconds if stderr cannot update a line). The line has the step's text
+        and, as far as they are known, the MB that are done, the average rate and the seconds left.
         """
         now, text = self._now(), clean(step.text)
         begins = text != self._phase

@@ -27,10 +27,9 @@ def unlisted(found: Loaded, names: Collection[str]) -> list[str]:
 
 async def refreshed(found: Loaded, names: Collection[str]) -> list[dict[str, Any]]:
     """Fetch the lists of models of these providers (of all if `names` is empty), and write the lists that
-    arrive to their files in Dragoman's own folder. A name that `unlisted` returns, and a provider without a
-    URL for its list, are left out. Returns for each other provider {"provider": its name, "models": the
-    number of models in the new list, or in the earlier list if none has arrived; 0 = there is neither,
-    "error": a text; None = the list has arrived}.
+    arrive to their files in Dragoman's own folder. Returns a row for each provider that has a list: provider:
+    its name. models: the number of models in the new list, else in the earlier one; 0 = there is neither.
+    error: a text, None = the list has arrived.
     """
     assembly = await assemble(found, {}, (), SYSTEM)
     try:

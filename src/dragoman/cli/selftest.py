@@ -86,10 +86,9 @@ def command(
 
 class _Target(NamedTuple):
     """A server to test. base: its base URL. key: the client key, None = send none. whose: the name of the
-    key's client, or the file in which `dragoman serve` keeps its key, even if there is no such file (`key` is
-    then None); None = the environment states the key, or a URL is given. spoken: the protocol that the
-    endpoint in the URL belongs to, None = it has to be found out. found: the gateway's configuration, None =
-    a URL is given.
+    key's client, or the file in which `dragoman serve` keeps its key; None = the environment states the key,
+    or a URL is given. spoken: the protocol that the endpoint in the URL belongs to, None = it has to be found
+    out. found: the gateway's configuration, None = a URL is given.
     """
 
     base: str
@@ -134,9 +133,7 @@ def _configured(terminal: Terminal, file: Path | None, host: str | None, port: i
 
 def _drawbacks(client: ClientKey) -> tuple[bool, bool, bool]:
     """Return the reasons against a test with this key, the most important first: it has expired; it may not
-    call models; it has a list `models` of its own, also one that allows all models. The lists of its team,
-    user and tenant are not looked at, and neither is `disabled`. False sorts before True, so `min` finds the
-    best key.
+    call models; it has a list `models` of its own. False sorts before True, so `min` finds the best key.
     """
     expired = client.expires is not None and client.expires <= SYSTEM.now()
     return expired, "inference" not in client.scopes, client.models is not None
@@ -149,11 +146,10 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Find out the protocol if `target` does not state it, and run the protocol's checks (none after one that
-    cannot connect). Each outcome is printed at once, but not with `--json`: then the caller prints them all.
-    Returns the protocol, the outcomes, and the model that was asked; None = no model was chosen. model: the
-    model to ask, None = choose one. shows_stream: whether to print the text of streams. Raises Failure if the
-    server refuses the key.
+    """Find out the protocol if `target` does not state it, and run the protocol's checks. Prints each outcome
+    at once, unless `--json` is set. Returns the protocol, the outcomes, and the model that was asked; None =
+    no model was chosen. model: the model to ask, None = choose one. shows_stream: whether to print the text
+    of streams. Raises Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)

@@ -427,8 +427,8 @@ class Again:
 
 
 def _refuse_unknown(found: Loaded, file: Path | None) -> None:
-    """Raise Failure if a doubt of the configuration (`Loaded.doubts`) is a name or a pattern that stands for
-    nothing here (`assembly.names.refuse_unknown`). file: the file that the command line names, None = none.
+    """Raise Failure if a name or a pattern that may be wrong (`Loaded.doubts`) stands for nothing here. file:
+    the file that the command line names, None = none.
     """
     if found.doubts:
         from dragoman.assembly.names import naming, refuse_unknown
@@ -478,10 +478,9 @@ def _with_store(found: Loaded) -> Loaded:
 
 
 def _with_kept(found: Loaded) -> Loaded:
-    """Return the configuration together with the entries that operators have added; if there are any, it is
-    loaded again, and completed with the store again (`_with_store`). found: the configuration with its store.
-    If the database cannot be read, the result has a warning and no such entries. Raises Failure for an
-    invalid configuration, or if this version cannot use the schema of a PostgreSQL database.
+    """Return the configuration together with the entries that operators have added. found: the configuration
+    with its store. If the database cannot be read, the result has a warning and no such entries. Raises
+    Failure for an invalid configuration, or if this version cannot use the schema of a PostgreSQL database.
     """
     from dragoman.assembly.added import with_added
     from dragoman.stores.open import located

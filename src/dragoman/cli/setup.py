@@ -195,13 +195,12 @@ def _where(terminal: Terminal, url: str | None, file: Path | None) -> tuple[str,
 
 
 def _known(terminal: Terminal, client: Client, gateway: Gateway, *, needed: bool) -> Gateway:
-    """Return the gateway; if it has no model, with a model of its list: the first that is not an embedded
-    model for another operation than chat, else the first. Prints warnings about environment variables that
-    disturb the client, about a gateway that does not answer, and about a chosen model that the gateway does
-    not list (names with a `/` are not checked).
+    """Return the gateway; if it has no model, with a model of its list: the first that may chat, else the
+    first. Prints warnings about environment variables that disturb the client, about a gateway that does not
+    answer, and about a stated model that the gateway does not list (names with a `/` are not checked).
 
-    Raises Failure if the gateway refuses the key, has no model to choose, or does not answer with a list of
-    models although it must: to choose a model, or because `needed` is True.
+    Raises Failure if the gateway refuses the key, if it lists no model to choose, or if it does not answer
+    with a list of models, and a model has to be chosen or `needed` is True.
     """
     from dragoman.cli.asking import NotThere, models
     from dragoman.upstreams.local.weights import may_chat
@@ -273,8 +272,7 @@ def _write(setting: Setting) -> _Written:
 
 def _copy(path: Path, text: str) -> Path:
     """Write a backup copy of `text` beside the file `path` under a free name, and return the copy's path.
-    Copies are never overwritten, because the first one has the original. Raises Failure if there are 999
-    copies already, and OSError.
+    Raises Failure if there are 999 copies already, and OSError.
     """
     for number in range(1, 1000):
         kept = path.with_name(f"{path.name}{_KEPT}{'' if number == 1 else number}")
@@ -295,8 +293,7 @@ def _put(path: Path, text: str, mode: int) -> None:
 def _show(terminal: Terminal, plan: _Plan) -> None:
     """Print `export` lines that a shell can evaluate, and the text of the files unless they were written.
     Messages say what was written, and how the client is started. If the shell has the key in KEY_VARIABLE,
-    the `export` lines refer to this variable instead of containing the key; the line for the variable itself
-    is left out.
+    the `export` lines refer to this variable instead of containing the key.
     """
     inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
     for variable, value in plan.variables.items():

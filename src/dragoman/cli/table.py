@@ -22,11 +22,10 @@ def aligned(
     """Return the lines of a table, the titles first. No line is longer than `width` characters. Each row has
     as many cells as there are titles.
 
-    Columns in which each cell is a number or None are aligned to the right. If the table is too wide, values
-    longer than 20 characters are shortened in their middle; if that is not enough, the last columns are
-    removed first. names: the number of columns, from the left, that are shortened only after the others.
-    wraps: True = the last column has sentences: they are not shortened, but wrapped onto more lines. If this
-    column is removed, they are lost.
+    Columns in which each cell is a number or None are aligned to the right. If the table is too wide, long
+    values are shortened in their middle, down to 20 characters; if that cannot suffice, the last columns are
+    left out. names: the number of columns, from the left, that are shortened only after the others. wraps:
+    True = the last column has sentences, which are not shortened but wrapped onto more lines.
     """
     table = [[_shown(cell) for cell in row] for row in (titles, *rows)]
     columns = list(zip(*table, strict=True))

@@ -26,8 +26,8 @@ gateway cannot start with it. UNREACHABLE: a gateway or a database does not answ
 NO_RIGHT: a key was refused or is missing.
 """
 INTERRUPTED: Final = 130
-"""The exit code if Ctrl-C, or the end of stdin at a question, ends a command. A shell reports a program that
-SIGINT has ended so. `serve` finishes its requests first, and then ends with `DONE`.
+"""The exit code if Ctrl-C, or the end of stdin at a question, ends a command, as a shell reports a program
+that SIGINT has ended. A `serve` that finishes its requests first ends with `DONE`.
 """
 CLOSED_PIPE: Final = 141
 """The exit code if the reader of stdout has closed the pipe, as a shell reports a program that SIGPIPE has

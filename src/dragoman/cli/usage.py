@@ -184,9 +184,7 @@ def _seconds(microseconds: int | None) -> str:
 
 
 def _short(count: int) -> str:
-    """Return a count as text: `999`; from 1000 on rounded to a tenth (from 100 of a unit on, to a whole
-    number), with the letter of the unit: `1.2k`, `21.4M`, `402M`.
-    """
+    """Return a count as short text: `999`, `1.2k`, `21.4M`, `402M`."""
     shown = str(count)
     for scale, letter in _SCALES:
         if round(count / scale * 1000) < 1000:  # a value that rounds to 1000 gets the next letter

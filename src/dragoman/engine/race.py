@@ -1,10 +1,8 @@
-"""Attempts that run at the same time for one exchange. The first one that has content wins: it answers, and
-the others are cancelled.
+"""Attempts that run at the same time for one exchange. The first attempt that has content wins: it answers,
+and the others are cancelled before its first byte is sent.
 
 Each attempt has a copy of the exchange record and of the request, and its own delivery. So no attempt sees
-what another one sets there; only the list of attempt records is shared. The client reads only what the winner
-writes. An attempt wins at the moment in which it would become final, before its first byte is sent; the
-others are cancelled at that moment.
+what another attempt sets there; only the list of attempt records is shared.
 """
 
 from __future__ import annotations
@@ -61,11 +59,9 @@ class Contender(Delivery):
         super()._closing()
 
     def lose(self) -> None:
-        """Record that another attempt has won: mark this attempt as overtaken, and estimate its usage,
-        because the accounts include it. The usage is estimated only if the exchange is accounted for and the
-        provider may have worked on the request (`was_sent`); an error of the estimate is only logged. Called
-        before the winner's first bytes are sent. Does nothing if the attempt has ended or has not begun its
-        call.
+        """Mark this attempt as overtaken, because another attempt has won. Sets its usage, too, if the
+        exchange is accounted for and the provider may have worked on the request (`was_sent`). Errors are
+        only logged. Does nothing if the attempt has ended or has not begun its call.
         """
         if self.running is None or self.running.record.ended is not None:
             return
@@ -95,7 +91,7 @@ class Contender(Delivery):
 class Race:
     """The attempts of one exchange that run at the same time. delivery: the exchange's own delivery. asked:
     the request before it was copied for the attempts. winner: the delivery of the attempt that has won; None
-    = no attempt has content yet, or the race was closed.
+    = none has won yet, or the race was closed.
     """
 
     def __init__(self, delivery: Delivery, asked: Asked) -> None:
@@ -129,8 +125,7 @@ class Race:
 
     def contender(self) -> Contender:
         """Create a delivery for one more attempt, with copies of the exchange record and of the request. The
-        time since this race was created is added to `waited` in the copied record. The list of attempt
-        records is not copied: all attempts share it.
+        time since this race was created is added to `waited` in the copied record.
         """
         exchange = copy(self.exchange)
         exchange.waited += self._delivery.now() - self._began
@@ -141,9 +136,8 @@ class Race:
     def start(
         self, contender: Contender, attempt: Coroutine[Any, Any, None], ended: Callable[[], None]
     ) -> None:
-        """Start an attempt in a task. contender: its delivery. attempt: its work. ended: called by `close`
-        when the race is over, also if the attempt was cancelled before it ran at all. A call of `ended` must
-        do no harm if the attempt has freed everything itself.
+        """Start an attempt in a task. contender: its delivery. attempt: its work. ended: frees what the
+        attempt holds; `close` calls it also if the attempt never ran, or has freed everything itself.
         """
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")
@@ -182,17 +176,16 @@ class Race:
             exchange.attempts.append(running.record)
 
     async def wait(self, seconds: float | None) -> None:
-        """Wait until an attempt has ended, at most for so many seconds; None = without a limit. Returns at
-        once if an attempt has ended whose end `fallen` has not read yet. Raises ValueError if `fallen` has
-        read the ends of all attempts.
+        """Wait until there is an attempt that has ended and whose end `fallen` has not read yet, at most for
+        so many seconds; None = without a limit. Raises ValueError if `fallen` has read the ends of all
+        attempts.
         """
         await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
     async def fallen(self) -> Fallen[Any] | None:
         """Wait until an attempt has ended, and return its failure (`Fallen`); None = it has delivered the
         answer. The end of each attempt is read once; attempts that have lost to a winner are passed over.
-        Raises the attempt's error if it is not a `Fallen`, because such an error ends the exchange. Raises
-        CancelledError if the attempt was cancelled, or if no attempt is left.
+        Raises the attempt's error if this is not a `Fallen`, and CancelledError if no attempt is left.
         """
         while self._tasks:
             await self.wait(None)
@@ -210,10 +203,9 @@ class Race:
         raise asyncio.CancelledError  # all were cancelled from outside
 
     async def close(self) -> None:
-        """Cancel the attempts that still run, wait until they have ended, and free what they hold. Call the
-        function `ended` of every attempt. The exchange's record and delivery get what the winner has set
-        (`adopt`); without a winner, what the attempt that failed last has set or, if none has failed, the one
-        that began last. `winner` becomes None.
+        """Cancel the attempts that still run, wait until they have ended, and free what all attempts hold.
+        The exchange's record and delivery get what the attempt `_foremost` has set (`adopt`). `winner`
+        becomes None.
         """
         try:
             for task, contender in self._tasks.items():

@@ -34,11 +34,9 @@ Billed: TypeAlias = list[tuple[AttemptRecord, Sequence[UsageLine]]]
 
 
 def bill(exchange: Exchange, rates: RatesOf, at: float) -> Billed:
-    """Return each attempt with its usage lines: one line for the attempt's deployment, and one for each
-    further model that its provider has used. Sets `cost`, `price` and `priced` of the attempts, and `cost`
-    and `priced` of the exchange: the sum of all costs (None = one of them is unknown), and the sum of their
-    known parts, in nano-USD. Sets an attempt's `usage` to None if the counts in it are impossible. rates:
-    returns the prices of a deployment. at: Unix seconds; the prices of this time are used.
+    """Return each attempt with its usage lines (`lines_of_attempt`, which also sets fields of the attempt).
+    Sets the exchange's `cost` (nano-USD of all attempts, None = a part is unknown) and `priced` (nano-USD of
+    the known parts). at: Unix seconds; the prices of this time are used.
     """
     if len(exchange.attempts) == 1:
         (attempt,) = exchange.attempts
@@ -64,7 +62,8 @@ def lines_of_attempt(
 ) -> Sequence[UsageLine]:
     """Return the usage lines of one attempt: first the line for its deployment, then one for each further
     model that its provider has used. Sets the attempt's `cost` (of all lines), `price` (of the first line)
-    and `priced`, and sets its `usage` to None if the counts in it are impossible. rates, at: as for `bill`.
+    and `priced`, and sets its `usage` to None if the counts in it are impossible. at: Unix seconds; the
+    prices of this time are used.
     """
     usage = attempt.usage
     if usage is not None and not usage.plausible():
@@ -99,10 +98,9 @@ def charges_of(
     whole: Reservation | None,
     every: Sequence[UsageLine],
 ) -> list[tuple[Reservation, dict[str, int]]]:
-    """Return (reservation, {counter: amount to charge}) for each reservation of an exchange. billed: the
-    exchange's attempts, each with its usage lines. of_attempts: attempts with what is reserved at their own
-    limits. whole: what is reserved for the exchange; None = nothing. It is charged nothing if there was no
-    attempt. every: all usage lines of the exchange.
+    """Return (reservation, {counter: amount to charge}) for each reservation of an exchange. of_attempts:
+    attempts with what is reserved at their own limits. whole: what is reserved for the exchange, None =
+    nothing; nothing is charged to it if there was no attempt. every: all usage lines of the exchange.
     """
     charges: list[tuple[Reservation, dict[str, int]]] = []
     for record, reservation in of_attempts:
@@ -176,9 +174,8 @@ def _line(
 
 
 def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
-    """Return the measured amounts, by unit, that count in addition to the stated ones. If nothing is stated,
-    these are all measured amounts, otherwise only those that are not tokens. The caller lets a stated amount
-    win over a measured amount in the same unit.
+    """Return the measured amounts, by unit, that count beside the stated ones: all of them if nothing is
+    stated, otherwise only those that are not tokens.
     """
     if not stated:
         return measured
@@ -186,8 +183,8 @@ def _beside(measured: dict[str, int], stated: dict[str, int]) -> dict[str, int]:
 
 
 def _has_answered(exchange: Exchange, attempt: AttemptRecord) -> bool:
-    """Whether an attempt has given an answer, is not a count of tokens, and has None as its `units` ({} =
-    they are counted elsewhere). If its usage is unknown too, it is billed as one request.
+    """Whether an attempt has answered something else than a count of tokens, and its `units` are None ({} =
+    they are counted elsewhere).
     """
     if attempt.units is not None or exchange.operation == "count":
         return False
@@ -215,9 +212,9 @@ def opened_record(
     reserved: tuple[tuple[str, int], ...],
 ) -> UsageRecord:
     """Return the record of an exchange that is about to call a provider. This record is final if the process
-    is killed; otherwise `closed_record` replaces it. operation: the operation of the record. deployment: the
-    deployment that is called; None = none. expected: what the exchange may use; None = unknown, because
-    nothing was counted. reserved: (counter, reserved amount) for the counters of limits.
+    is killed; otherwise `closed_record` replaces it. deployment: the deployment that is called; None = none.
+    expected: what the exchange may use; None = unknown. reserved: (counter, reserved amount) for the counters
+    of limits.
     """
     caller: Caller = exchange.caller or ANYONE
     # By place, in the order of the fields: this many names would take longer than everything else here.
@@ -261,9 +258,9 @@ def closed_record(
     ended: float,
 ) -> UsageRecord:
     """Return the record of an exchange that ends. lines: the usage lines of all attempts. settled: (counter,
-    amount) for the counters that are charged. operation: the operation of the record. status: the status of a
-    whole answer that is sent next; None = use the status in the exchange. gone: whether the client has
-    disconnected. now: monotonic seconds. ended: Unix seconds.
+    amount) for the counters that are charged. status: the status of a whole answer that is sent next; None =
+    use the status in the exchange. gone: whether the client has disconnected. now: monotonic seconds. ended:
+    Unix seconds.
     """
     caller: Caller = exchange.caller or ANYONE
     first, deployment = exchange.first, exchange.answered

@@ -12,12 +12,12 @@ from dragoman.upstreams.backend import Backend
 
 
 class Refusals(msgspec.Struct, eq=False):
-    """How one candidate has refused the attempts of one exchange. This is remembered so that no way to call
-    the candidate again is tried twice.
+    """How one candidate has refused the attempts of one exchange, so that each way to call it again is tried
+    once.
 
     tried: the backends (one for each protocol of the provider) with which an attempt has failed. first: the
-    first fault that suggested another protocol; None = there was none. plain: True = the model was called
-    again without thinking. rotated: True = it was called again with a new credential.
+    first fault that suggested another protocol; None = there was none. plain: True = `ends_thinking` has been
+    True. rotated: True = `renewed` has been True.
     """
 
     tried: list[Backend] = []
@@ -26,9 +26,8 @@ class Refusals(msgspec.Struct, eq=False):
     rotated: bool = False
 
     async def renewed(self, account: Account) -> bool:
-        """Whether there is a new credential in place of the one that the provider has refused. If there is
-        none yet, wait for a refresh of the credential. True at most once; False also if the credential never
-        changes. account: the account with the refused credential.
+        """Whether there is a new credential in place of the one that the provider has refused; waits for a
+        refresh if there is none yet. True at most once. account: the account with the refused credential.
         """
         if self.rotated or account.renewal is None:
             return False

@@ -187,10 +187,9 @@ def _has_odd_tier(raw: bytes) -> bool:
 def _filled(
     attempt: Attempt, upstream: WireUpstream, raw: bytes, data: bytes
 ) -> tuple[bytes, ir.Usage | None]:
-    """Return (the bytes of a whole answer, the answer's usage), for an answer whose usage is incomplete. If
-    the usage had to be estimated, it is added to the bytes; otherwise the bytes are `data`. If the answer or
-    the request cannot be decoded, the result is `data` with the usage of the prompt (`_prompted`). raw: the
-    answer as it was received. data: the answer as the client gets it.
+    """Return (the client's bytes of a whole answer, its usage), for an answer whose usage is incomplete. An
+    estimated usage is added to the bytes. If the answer or the request cannot be decoded, the usage is that
+    of `_prompted`, and the bytes stay. raw: the answer as received. data: the client's bytes without usage.
     """
     try:
         decoded, request = upstream.decode(raw), attempt.asked.request
@@ -203,9 +202,7 @@ def _filled(
 
 
 def _prompted(attempt: Attempt) -> ir.Usage | None:
-    """Return the usage of the prompt alone, for an exchange that cannot be decoded; None = nothing is
-    accounted for.
-    """
+    """Return the estimated usage of the prompt alone; None = the exchange is not accounted for."""
     if attempt.delivery.meter is None:
         return None
     prompt = prompt_tokens(attempt.asked, attempt.deployment.name)
@@ -277,8 +274,8 @@ class _Passage:
         """
 
     async def run(self) -> None:
-        """Pass the stream. If the answer is stored, its last bytes are sent after that. Raises RequestFailed
-        if the stream fails.
+        """Pass the stream. An answer that is to be stored is stored before its last bytes are sent. Raises
+        RequestFailed if the stream fails.
         """
         attempt, relay = self._attempt, self._relay
         try:
@@ -329,11 +326,10 @@ class _Passage:
                 return last
 
     async def _look(self, read: bytes, data: bytes, size: int, opening: Opening) -> bytes | None:
-        """Pass a read. A run is a part of the stream whose events need no decoding. This method is for reads
-        that are not one whole run, and for all reads before the first content. read: b"" = the stream has
-        ended. data: the client's bytes for the run at the beginning of the read; size: the length of this run
-        in the read. Returns the stream's last bytes, which were not sent; None = the stream goes on. Raises
-        RequestFailed, and WireError for a malformed frame.
+        """Pass a read. read: b"" = the stream has ended. data, size: the client's bytes for the run (events
+        that need no decoding) with which the read begins, and the length of this run in the read. Returns the
+        stream's last bytes, which were not sent; None = the stream goes on. Raises RequestFailed, and
+        WireError for a malformed frame.
         """
         relay, delivery = self._relay, self._attempt.delivery
         write = delivery.client.write
@@ -374,8 +370,7 @@ class _Passage:
 
     def _by_turns(self, read: bytes) -> tuple[bytes, RequestFailed | WireError | None]:
         """Return (the bytes to send, the error of the first bad frame or None), as `_take` does, for a read
-        in which events that the relay decodes and runs alternate. After `_TURNS` of both, the rest is passed
-        frame by frame.
+        in which single events and runs alternate.
         """
         assert self._run is not None
         pieces: list[bytes] = []
@@ -414,8 +409,7 @@ class _Passage:
 
     def _gather(self, frames: Sequence[bytes], *, ended: bool = False) -> None:
         """Add the events of these frames to the answer for the request's turn. ended: True = also the events
-        of the stream's end. If the decoder refuses a frame, the whole answer is dropped, and the turn does
-        not get it.
+        of the stream's end. If the decoder refuses a frame, the turn gets no answer.
         """
         gathered, decoder = self._gathered, self._decoder
         if gathered is None or decoder is None:
@@ -465,10 +459,9 @@ def _passed(
 def _overheard(
     attempt: Attempt, upstream: WireUpstream, relay: StreamRelay
 ) -> tuple[Overheard[bytes], Callable[[ir.Usage | None], ir.Usage]]:
-    """Return (a listener that keeps the beginning of the stream for an estimate of its usage, a function that
-    makes this estimate). The function is called when the stream is complete, with the usage that the stream
-    has stated. Sets `delivery.cost_so_far`, for a stream that breaks off. Sets `relay.estimate` if the client
-    gets a usage.
+    """Return (an object that keeps the beginning of the stream, a function that estimates the usage of the
+    complete stream from it and from the usage that the stream has stated). Sets `delivery.cost_so_far`, and
+    `relay.estimate` if the client gets a usage.
     """
     asked = attempt.asked
     # The request is forgotten when the answer begins, so its bytes are kept here.
@@ -492,9 +485,7 @@ def _overheard(
 
 
 def _counted(asked: Asked, said: bytes, size: int) -> ir.Request | int:
-    """Return the decoded request of a running stream; if its body was not kept or cannot be decoded, its size
-    in bytes.
-    """
+    """Return the decoded request; if its body was not kept or cannot be decoded, its size in bytes."""
     inbound = asked.inbound
     if said:
         with suppress(WireError):

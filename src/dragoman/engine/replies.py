@@ -2,8 +2,6 @@
 
 For limits on requests, a session is one request. Each of its replies has its own usage record; its tokens and
 cost are charged to the windows of limits in which the reply began. So a limit also applies within a session.
-If the process is killed, only the usage of what is not finished then (running replies, sound without a
-transcript) is not known exactly.
 """
 
 from __future__ import annotations
@@ -57,17 +55,17 @@ class Replies:
 
     async def probe(self, *, again: bool = False) -> None:
         """Find out whether a limit refuses a reply: reserve what a reply may use, and free it at once. Raises
-        EndedByLimit if a limit refuses it. again: False = this is the check before the session begins; it
-        uses up a number, so that the first reply's id ends with `.2`. True = a later check; it uses up none.
+        EndedByLimit if a limit refuses it. again: False = the check before the session begins. True = a later
+        check, which does not count in the numbers of the replies' ids.
         """
         reply = self.books.made(self._attempt.deployment.name, counts=not again)
         await self.books.expect(reply, self._expected, self._attempt.deployment)
         self.books.forget(reply)
 
     def admit(self, model: str) -> None:
-        """Check the price of a model that is about to transcribe the client's speech, because its work is
-        charged only afterwards. model: its name at the session's provider. Raises EndedByLimit if the price
-        is not known and a limit refuses unknown prices. Reserves nothing.
+        """Check the price of a model that is about to transcribe the client's speech. Raises EndedByLimit if
+        the price is not known and a limit refuses unknown prices. Reserves nothing. model: its name at the
+        session's provider.
         """
         name = f"{self._attempt.deployment.provider}/{model}"
         reply = self.books.made(name, counts=False)
@@ -108,16 +106,13 @@ class Replies:
     async def heard(self, heard: Heard) -> None:
         """Account for what a message of the provider states.
 
-        The usage in the message is added to the running reply that the message is a part of. If there is no
-        such reply, it is added to the reply whose usage was owed, and this reply is then accounted for. Other
-        usage gets a record of its own: usage of another model, usage without any such reply, and usage of a
-        transcript, which is that of the sound that the client has sent. The sound of a transcript that has
-        failed is not charged.
+        Its usage is added to the running reply that the message is a part of or, without such a reply, to the
+        reply whose usage was owed, which is then accounted for. Usage of another model, of a transcript, and
+        of no such reply is charged separately.
 
-        A reply that the message ends is accounted for; if its usage is owed (`heard.owed`), this waits until
-        a message states the usage, the next reply begins, or the session closes. If the reply goes on and is
-        longer than was expected, more is reserved. Raises EndedByLimit if a hard limit or a failing journal
-        refuses that.
+        A reply that the message ends is accounted for, unless a later message may state its usage
+        (`heard.owed`). If a running reply is longer than was expected, more is reserved. Raises EndedByLimit
+        if a limit or a failing journal refuses that.
         """
         name, message = self._part_of(heard), heard.message
         reply = self._running.get(name)
@@ -197,11 +192,9 @@ class Replies:
         self.books.account(reply)
 
     async def _beside(self, used: Used, model: str) -> None:
-        """Charge work that belongs to no running reply, such as a transcript of the client's speech. It gets
-        a usage record of its own, as a reply does. No limit refuses the work, because it is done already; if
-        the counters cannot be reached, limits do not count it, and this is logged. Does nothing if `used` has
-        no units and no usage, or only an estimate of 0 output tokens. model: the name of the model that did
-        the work, at the session's provider.
+        """Charge work that belongs to no running reply, such as a transcript of the client's speech, with a
+        usage record of its own. Does nothing if `used` has no units and no usage, or only an estimate of 0
+        output tokens. model: the name of the model that did the work, at the session's provider.
         """
         counted = used.usage is not None and (used.usage.output or not used.usage.estimated)
         if not (counted or used.units):

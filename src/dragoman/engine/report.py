@@ -20,7 +20,7 @@ _LONGEST: Final = 4000
 """The most characters that the losses and changes in the report have together."""
 _NO_LOSSES: Final = (b"x-dragoman-losses", b"0")
 _ATTEMPTS: Final = 10
-"""How many attempts the report includes: the latest ones. An attempt takes about 100 bytes."""
+"""How many attempts the report includes: the latest ones."""
 
 
 def answer_headers(exchange: Exchange, *, report: bool) -> list[tuple[bytes, bytes]]:

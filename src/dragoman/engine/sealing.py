@@ -33,9 +33,8 @@ _BLOCK = re.compile(r"(messages\[(\d+)\])\.(?:blocks|content)\[")
 
 class Kept:
     """Remembers the clients for whose answers this process has stored seals. known: pairs of the client's
-    name (called `tenant` here) and the protocol in which it asked. If a request is relayed, it is searched
-    for missing seals only if its client is among them. The missing seals are reported but not restored,
-    because a relayed request keeps the client's own body.
+    name (called `tenant` here) and the protocol in which it asked. Only requests that are relayed need this:
+    those of other clients are not searched for missing seals.
     """
 
     def __init__(self) -> None:
@@ -64,11 +63,10 @@ def begin(
     kept: Kept | None = None,
     small: bool = False,
 ) -> Sealing | None:
-    """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store. Nothing
-    is read from the vault yet. tenant: the name of the client. backend: the upstream that is about to be
-    called. request: as the client wrote it. run: runs a step on the whole request. kept: the client is added
-    to it when seals are stored; None = nowhere. small: True = the request may stay in memory until a stream
-    has ended.
+    """Create the `Sealing` of an exchange. None = there is nothing to restore and nothing to store. tenant:
+    the name of the client. backend: the upstream that is about to be called. request: as the client wrote it.
+    run: runs a step on the whole request. kept: the client is added to it when seals are stored, None =
+    nobody is. small: True = the request may stay in memory until a stream has ended.
     """
     if not issues(backend) and not (vault.holds and _has_answers(request)):
         return None
@@ -103,7 +101,7 @@ def begun(vault: Vault, kept: Kept, asked: Asked, backend: Backend) -> Sealing |
 class Sealing:
     """Restores and stores the seals of one exchange. request: as the client wrote it. tenant: the name of the
     client that owns the seals. run: runs a step on the whole request. kept: the client is added to it when
-    seals are stored; None = nowhere.
+    seals are stored, None = nobody is.
     """
 
     small = False
@@ -153,8 +151,8 @@ class Sealing:
     async def restored(self, request: ir.Request, scope: Scope, report: Report) -> ir.Request:
         """Return the request with the stored seals of this scope that its client did not send back; the
         request itself if there are none, or if the vault fails, which is logged. scope: the provider and
-        model that are called; only they get back their own seals. In `report`, the restored seals become a
-        change, and seals that cannot be restored (of another model, for example) become losses.
+        model that are called. `report` gets what was restored as a change, and seals that cannot be restored
+        (of another model, for example) as losses.
         """
         if not self._searches(request):
             return request
@@ -196,7 +194,7 @@ class Sealing:
 
     def _is_freed(self, request: ir.Request) -> bool:
         """Whether the request is freed before its answer is complete, because it is large and asks for a
-        stream. Then its conversation must be identified before.
+        stream.
         """
         return bool(request.stream) and not self.small
 

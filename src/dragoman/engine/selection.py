@@ -98,10 +98,9 @@ def _for_others(asked: Asked, deployments: Sequence[Deployment], unmet: Sequence
 
 def keep_affordable(_: Runtime, asked: Asked, plan: Plan) -> Plan:
     """Return the plan with only those deployments whose cost the bound `max_cost` allows, compared with the
-    cost of the first choice (`Plan.usual`, which is set here if it is None). Bound and first choice are those
-    of the request's own route, also for its fallbacks. The first choice itself is always allowed. The
-    exchange records the others in `dropped`, with reasons. Without a bound, the plan is returned unchanged.
-    Raises RequestFailed if no deployment is left, as can happen for a fallback.
+    cost of the first choice (`Plan.usual`, which is set here if it is None). Both are those of the request's
+    own route, also for its fallbacks. The exchange records the others in `dropped`, with reasons. Raises
+    RequestFailed if no deployment is left, as can happen for a fallback.
     """
     bound = plan.route.max_cost
     if bound is None:

@@ -40,9 +40,8 @@ async def enter_unmeasured(meter: Meter, record: AttemptRecord) -> None:
 
 def end_failed(meter: Meter | None, exchange: Exchange, failed: RequestFailed, *, gone: bool) -> None:
     """Record the failure in the exchange, account for the exchange, and set `failed.headers` to the headers
-    that tell the client what its limits leave and, if it is known, the cost. Earlier `failed.headers` are
-    replaced. meter: None = nothing is accounted for, and no headers are set. gone: whether the client has
-    disconnected.
+    with which the client learns what its limits leave. meter: None = nothing is accounted for, and no headers
+    are set. gone: whether the client has disconnected.
     """
     exchange.fault = failed.fault
     if meter is not None:

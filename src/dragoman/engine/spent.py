@@ -39,10 +39,9 @@ def was_sent(record: AttemptRecord) -> bool:
 
 
 def note_asked(asked: Asked, record: AttemptRecord, rates: Rates | None) -> None:
-    """Estimate what an attempt without an answer has used, and set it in its record. If the deployment bills
-    for characters, sound or the like, `units` gets the amounts that the request has of them
-    (`note_measures`). If it gets none, `usage` gets the tokens of the prompt, in place of an earlier usage.
-    rates: the prices of the deployment; None = unknown.
+    """Estimate what an attempt without an answer has used, and set it in its record: in `units` if
+    `note_measures` finds amounts, otherwise the tokens of the prompt in `usage`. rates: the prices of the
+    deployment; None = unknown.
     """
     if not asked.prompts:
         note_measures(asked, record, rates)
@@ -73,10 +72,9 @@ async def note_unanswered(
 
 
 def used(asked: Asked, stated: ir.Usage | None, rates: Rates | None) -> ir.Usage | None:
-    """Return the usage of an answer of an operation other than chat: as stated or, if no usage is stated, an
-    estimate of the tokens of the request's texts. The estimate is made only for embeddings and reranking, and
-    not for reranking that the deployment bills by searches; in the other cases the result is `stated`.
-    stated: the usage in the answer; None = there is none. rates: the prices of the deployment; None =
+    """Return the usage of an answer of an operation other than chat: `stated`, the usage in the answer (None
+    = there is none). If it states nothing, and the operation is embeddings, or reranking that is not billed
+    by searches, return an estimate from the request's size. rates: the prices of the deployment; None =
     unknown.
     """
     operation = asked.inbound.operation
@@ -94,10 +92,10 @@ def is_stated(usage: ir.Usage | None) -> bool:
 
 def note_measures(asked: Asked, record: AttemptRecord, rates: Rates | None, *, made: bool = False) -> None:
     """Set `units` of an attempt's record to the pictures, characters, … that the request asks for, in the
-    units by which its deployment bills; None = there are none. `guessed` becomes True if there are any. Does
+    units by which its deployment bills (None = there are none), and `guessed` to whether there are any. Does
     nothing for an operation that has no such amounts, or if the request cannot be decoded. What a provider
-    makes (pictures, sound) is included only if an answer has come, or if `made` is True. rates: the prices of
-    the deployment; None = unknown. made: True = an answer is about to begin.
+    makes (pictures, sound) is included only if an answer has come, or if `made` is True: an answer is about
+    to begin. rates: the prices of the deployment; None = unknown.
     """
     if asked.inbound.operation not in MEASURED:
         return
@@ -160,9 +158,8 @@ def prompt_tokens(asked: Asked, deployment: str) -> int:
 
 
 def prompt_most(asked: Asked, deployment: str) -> int:
-    """Return the tokens of the request's prompt to reserve: the number of `prompt_tokens` (counted, or
-    estimated from the size), except that a counted picture without `detail: low` counts at least as many
-    tokens as pictures usually can have. The real number may be larger. deployment: `provider/model`.
+    """Return the tokens to reserve for the request's prompt: as `prompt_tokens` does, but a picture without
+    `detail: low` is counted as a large one. The real number may be larger. deployment: `provider/model`.
     """
     if asked.prompts:
         try:
@@ -173,9 +170,7 @@ def prompt_most(asked: Asked, deployment: str) -> int:
 
 
 def by_size(asked: Asked) -> ir.Usage:
-    """Return a usage whose input tokens are estimated from the size of the request alone. It states no output
-    tokens.
-    """
+    """Return a usage that has only input tokens, estimated from the size of the request."""
     return ir.Usage(input=_weighed(asked), estimated=True)
 
 

@@ -35,7 +35,7 @@ class Step(Protocol):
         sent.
 
         For an event whose type is in `CONTINUING`, a step returns only events with such types, unless it
-        undoes an `Emulation` that divides texts. The caller may leave out an event whose type is not in
+        undoes an `Emulation` that divides texts. A caller need not give the step events whose type is not in
         `takes`.
         """
         ...

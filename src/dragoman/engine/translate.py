@@ -145,8 +145,8 @@ class _Stream:
         self._heard: Overheard[Sequence[ir.Event]] = Overheard(_HEARD_EVENTS)
 
     def resume(self, attempt: Attempt, wording: Wording, steps: Sequence[Step]) -> None:
-        """Let another attempt continue the stream that this object has begun. The seals of this attempt are
-        not stored, because its provider has written only the end of the answer.
+        """Let another attempt continue the stream that this object has begun. From now on no seals are
+        stored, because the new provider writes only the end of the answer.
         """
         self._attempt = attempt
         self._wording = wording
@@ -221,8 +221,7 @@ class _Stream:
     async def _send(self, data: bytes, opening: Opening, *, speaks: bool, ended: bool = False) -> bytes:
         """Send an encoded batch, or hold it back if there was no content yet. speaks: whether the batch has
         content. ended: whether the answer ends with the batch. Then, if the attempt is final, the bytes are
-        returned instead of sent, so that the caller sends them with the last event (events in pieces are sent
-        here). In all other cases the result has no meaning.
+        not sent but returned for the caller to send; in all other cases the result has no meaning.
         """
         delivery, ends = self._attempt.delivery, self._ends
         if ends.pieces:

@@ -90,8 +90,7 @@ def _locate(attempt: Attempt, pieces: Joined, where: str) -> str:
 
 class _Words:
     """Encodes one request. locate: turns a place in the IR into a path in the client's body. plain: True =
-    the request is `ir.only_text`; then at most the reading of reasoning out of the answer's text has to be
-    emulated.
+    the request is `ir.only_text`, so that most emulations need not be looked for.
     """
 
     def __init__(self, attempt: Attempt, locate: Locate, *, plain: bool) -> None:

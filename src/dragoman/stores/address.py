@@ -70,8 +70,7 @@ def database(stated: str) -> str | PostgresUrl | None:
 
 def shown(stated: str) -> str:
     """Return the text of a setting, without the secrets of a PostgreSQL URL: such a URL loses its password
-    and its parameters, or becomes `postgresql://…` if it is wrong. Any other text is returned unchanged, also
-    a URL of another kind with a password, which a configuration cannot have (`database` refuses it).
+    and its parameters, or becomes `postgresql://…` if it is wrong. Any other text is returned unchanged.
     """
     if _SCHEME.match(stated) is None:
         return stated

@@ -20,9 +20,8 @@ class _KeptChat(msgspec.Struct, eq=False):
 
 
 class MemoryChats:
-    """Stores chat completions in memory. room: counts the memory of responses, conversations, sessions and
-    chat completions together. If they take as much as the room may hold, a write removes entries of any of
-    these four kinds. now: returns Unix seconds.
+    """Stores chat completions in memory. room: counts the memory of all responses, conversations, sessions
+    and chat completions; a write may remove entries of any of these four kinds. now: returns Unix seconds.
     """
 
     def __init__(self, room: Room, now: Callable[[], float]) -> None:

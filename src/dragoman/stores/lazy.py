@@ -50,10 +50,9 @@ class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
     kind: `sqlite` or `postgresql`, as `/health` shows it. open_: opens the store; it may raise only
-    StoreFailed. healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the
-    latest use; None = the latest use succeeded, or there was none. A use that raises StoreFull,
-    HistoryTooLarge or DataRefused changes neither, because the database itself works; nor does one that
-    raises anything else than StoreFailed.
+    StoreFailed. healthy: whether the database worked at the latest use; None = not used yet. last_error: the
+    text of the StoreFailed of that use; None = it succeeded, or there was none. Uses that raise StoreFull,
+    HistoryTooLarge, DataRefused or anything but StoreFailed do not count here.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -92,10 +91,8 @@ class Lazy(Generic[S]):
             self._opening = None
 
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
-        """Open the store if necessary, call `what` with the store, and return the result of `what`. On
-        success, set `healthy` to True and `last_error` to None. On StoreFailed, set `healthy` to False and
-        `last_error` to its text; but its subclasses StoreFull, HistoryTooLarge and DataRefused, and all other
-        exceptions, change neither. Raises StoreFailed if the store cannot be opened, and every exception of
+        """Open the store if necessary, call `what` with the store, and return the result of `what`. Sets
+        `healthy` and `last_error`. Raises StoreFailed if the store cannot be opened, and every exception of
         `what`.
         """
 
@@ -105,9 +102,8 @@ class Lazy(Generic[S]):
         return await self.noted(used())
 
     async def noted(self, work: Awaitable[T]) -> T:
-        """Wait for `work` on the database, and return its result. On success, set `healthy` to True and
-        `last_error` to None; on StoreFailed, to False and to its text. All other exceptions, and StoreFull,
-        HistoryTooLarge and DataRefused, change neither. Raises every exception of `work`.
+        """Wait for `work` on the database, and return its result. Sets `healthy` and `last_error`. Raises
+        every exception of `work`.
         """
         try:
             result = await work

@@ -119,9 +119,7 @@ class _KeptResponse(msgspec.Struct, eq=False):
 
     @property
     def runs(self) -> bool:
-        """Whether the response has a lease and its status is not final. The lease may be old, because it is
-        never compared with a clock (`StoredResponse.lease`).
-        """
+        """Whether the response has a lease, however old, and its status is not final."""
         return self.response.lease is not None and self.response.status in UNSETTLED
 
     def is_over(self, now: float) -> bool:
@@ -155,7 +153,7 @@ class _Items:
     HistoryTooLarge.
 
     A response may have 60,000 items, and the event loop waits while they are added. So the items of a holder
-    are added with a few set operations. An id that other holders have too needs more work.
+    are added with a few set operations.
     """
 
     def __init__(self, most: int) -> None:
@@ -499,10 +497,9 @@ class MemorySessions:
             self._drop_one(key)
 
     def _drop_one(self, newest: tuple[str, str]) -> None:
-        """Delete one session, but never the session `newest` (client, id): the least recently used one of the
-        client that has the most sessions. Of clients with equally many sessions, the client of `newest` comes
-        first, then the first by name. If a client has only the session `newest`, the next client loses a
-        session.
+        """Delete the least recently used session of the client that has the most sessions (of several such
+        clients, that of `newest`, else the first by name). newest: (client, id) of a session that is not
+        deleted; if its client has no other, the next client loses one.
         """
         tenant = newest[0]
         owners = sorted(self._owners, key=lambda one: (-len(self._owners[one]), one != tenant, one))

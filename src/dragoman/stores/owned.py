@@ -17,8 +17,7 @@ MOST = 100_000
 
 class MemoryOwned:
     """Stores the owners of objects until the process ends. most: the most objects of all owners together;
-    `keep` raises StoreFull, and stores nothing, if there could be more (an object that it gets twice counts
-    twice).
+    `keep` raises StoreFull, and stores nothing, if there could be more.
     """
 
     def __init__(self, most: int = MOST) -> None:

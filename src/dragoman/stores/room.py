@@ -61,12 +61,10 @@ class Room:
             raise StoreFull(f"{size} bytes are more than the {self._max_size} bytes that may be stored")
 
     def make(self, tenant: str, more: int, spared: Place | None = None) -> None:
-        """Remove entries until `more` further bytes of the client `tenant` fit; if any must be removed, also
-        free a part of the limit (`_SPARE`) in addition, if possible. Each removed entry is the least recently
-        used one that may be removed of the client that has the most bytes at that moment, or, if this client
-        has none, of the next one; `more` counts as bytes of `tenant`. spared: an entry that is not removed;
-        None = there is no such entry. Raises StoreFull, and removes nothing, if too few entries may be
-        removed.
+        """Remove entries until `more` further bytes of the client `tenant` fit, in the order that the module
+        states; these bytes count as used by `tenant`. If any entry must be removed, a part of the limit
+        (`_SPARE`) is also freed, if possible. spared: an entry that is not removed, None = there is none.
+        Raises StoreFull, and removes nothing, if too few entries may be removed.
         """
         over = self.size + more - self._max_size
         if over <= 0:

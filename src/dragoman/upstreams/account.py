@@ -75,10 +75,9 @@ class Account(msgspec.Struct, frozen=True):
         return "client" if self.lent else "tenant"
 
     def succeeding(self, before: Account) -> Account:
-        """Return a copy of this account whose `secrets` also contain the secrets of `before`, because late
-        answers may still repeat those; so do its `configured`. The copy has at most 64 secrets: first those
-        of this account, then those of `before`, in their order. before: the account that this account
-        replaces.
+        """Return a copy of this account whose `secrets` and `configured` also contain those of `before`, the
+        account that this account replaces, because late answers may still repeat them. The copy has at most
+        64 secrets: first those of this account, then those of `before`.
         """
         retired = [one for one in before.secrets if one not in self.secrets]
         configured = dict.fromkeys((*self.configured, *before.configured))
@@ -142,8 +141,7 @@ class Redaction:
     def message(self, message: str | bytes) -> str | bytes:
         """Return a WebSocket message with `[redacted]` in place of each secret (see `configured`), also where
         JSON has escaped some of the secret's characters (`+`, `/`, …). A message without a secret is returned
-        as it is; this costs one search for each secret (4 µs in 64 kB), so that it can be done for every
-        message. A JSON message with a secret may come back in another layout.
+        as it is. A JSON message with a secret may come back in another layout.
         """
         if isinstance(message, str):
             for mark in self._marks:

@@ -49,7 +49,7 @@ a block.
 _EVENT: Final = 4
 """A quarter of the allowed values may be in one event of a translated stream, which is decoded at once."""
 _RELAYED: Final = 2.5
-"""A relayed answer may have 2.5 times the allowed values, because only its beginning is decoded. This is
+"""A relayed answer may have 2.5 times the allowed values, because most of them are not decoded. This is
 enough for 20 alternatives to each of 10,000 tokens.
 """
 _LOGPROBS: Final = frozenset({"logprobs", "logprobsResult", "top_logprobs"})
@@ -145,8 +145,8 @@ class AnswerLimits(msgspec.Struct, frozen=True):
 
     @staticmethod
     def _hold_values(body: bytes, most: int, name: str) -> int:
-        """Return a number of JSON values in `body` that is at most `most`; the true number may be smaller.
-        Raises WireError if `body` has more than `most` values. name: the error names the setting `max_NAME`.
+        """Return an upper bound, at most `most`, of the number of JSON values in `body`. Raises WireError if
+        `body` has more than `most` values. name: the error names the setting `max_NAME`.
         """
         beginning = 4 * most
         count = 0
@@ -315,8 +315,7 @@ async def read_refusal(answer: Answer, redaction: Redaction) -> bytes:
     if these 256 KiB have more than 20,000 JSON values. Raises RequestFailed if the connection breaks before
     that, or if no bytes come within the idle time.
 
-    redaction: hides the secrets before the body is cut, and before a message in it is shortened: a part of a
-    secret could not be recognised any more.
+    redaction: hides the secrets in the body before it is cut.
     """
     parts: list[bytes] = []
     size, whole = 0, False

@@ -30,9 +30,8 @@ class Question(msgspec.Struct, frozen=True):
     estimate: EstimateUsage | None = None
 
     def counted(self, batch: Sequence[ir.Event]) -> Sequence[ir.Event]:
-        """Return a batch of events of the answer after they have passed through `estimate`: if the answer
-        does not state the tokens of the prompt or of the answer, estimates of these are added, at the latest
-        before the End; without an End, perhaps not. If `estimate` is None, the batch is returned unchanged.
+        """Return a batch of events of the answer after `estimate`, which adds what the answer does not state
+        of its usage, at the latest before the End. If `estimate` is None, the batch is returned unchanged.
         """
         if self.estimate is None:
             return batch
@@ -63,7 +62,7 @@ class Several:
         """Entering the context gives the events of one answer, in batches. A complete answer has a candidate
         for each question, in the order of the questions. Its usage, a Tally before the End, is the sum of the
         usages of all answers (`added`); there is none if no answer states a usage. If a question fails, its
-        RequestFailed is raised, or an `ir.Error` is the last event.
+        error is raised, or an `ir.Error` is the last event.
         """
         async with aclosing(self._batches()) as batches:
             yield batches
@@ -101,11 +100,10 @@ class _One:
         self.usages: list[ir.Usage] = []  # at most one: the last that was stated
 
     def feed(self, batch: Sequence[ir.Event]) -> list[ir.Event]:
-        """Return the events of the answer's first candidate, with the candidate's index changed to `number`.
-        Events of other candidates are left out. Events that belong to no candidate, such as a Ping, are
-        returned unchanged, with exceptions: Token counts are left out, and the latest are put into `usages`.
-        A Start is returned only for the first question, without its usage; an End only for the last question.
-        An End with an error becomes an `ir.Error`.
+        """Return the events of the answer's first candidate, with the candidate's index changed to `number`,
+        and the events that belong to no candidate, such as a Ping. But token counts are put into `usages`; a
+        Start, without usage, is returned only for the first question, and an End only for the last. An End
+        with an error becomes an `ir.Error`.
         """
         events: list[ir.Event] = []
         for event in batch:

@@ -1,9 +1,9 @@
 """The entries of the configuration that operators have added, in a database; implements
 `state.added.Additions`.
 
-The table has a row for each of the latest changes, so it also shows who changed what and when. Of the rows
-with the same kind and name, the latest one is in force; if its text is NULL, the entry is removed. The
-version is the primary key: of two writers with the same version, only one can succeed.
+The table has a row for each of the latest changes. Of the rows with the same kind and name, the latest one is
+in force; if its text is NULL, the entry is removed. The version is the primary key: of two writers with the
+same version, only one can succeed.
 """
 
 from __future__ import annotations

@@ -48,10 +48,9 @@ class Batches:
     """The waiting steps of one database. Used from one event loop.
 
     run: starts a transaction with some steps in the writing thread, and returns a future of their outcomes,
-    in the order of the steps; the future never fails. hopeless: returns whether, after this error, each
-    waiting step would wait equally long and then fail too. It is called if the last step of a transaction has
-    failed, with the error of this step. If it returns True, all waiting steps fail with this error without
-    being run.
+    in the order of the steps; the future never fails. hopeless: whether each waiting step would also fail
+    after this error, the error of a transaction's last step. If it returns True, all waiting steps fail with
+    this error without being run.
     """
 
     def __init__(
@@ -67,8 +66,8 @@ class Batches:
     async def write(self, step: Callable[[Connection], T], size: int) -> T:
         """Run a step and return its result after its transaction is committed. If the caller is cancelled,
         the step is not run if it still waits; else it is run to its end. size: the approximate bytes that the
-        step writes. Raises the error of the step or of the transaction, or a `hopeless` error of the
-        transaction before, by which this step was not run.
+        step writes. Raises the error of the step or of the transaction, or the `hopeless` error for which the
+        step was not run.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Write(step, answer, size))

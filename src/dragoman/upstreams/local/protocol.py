@@ -115,9 +115,8 @@ class Generate(Message, frozen=True, tag="generate"):
 
     All jobs have the fields keep_alive and client. keep_alive: seconds for which the model stays in memory
     after the job, unless a later job or an `Unload` changes that; 0 = it does not stay, negative = for ever.
-    client: the name of the client that sent the request. If the queue is full, the client with the most
-    waiting jobs loses its last one, if it has at least two more than the client of the new job; otherwise the
-    new job is refused.
+    client: the name of the client that sent the request; a full queue refuses jobs of clients with many
+    waiting jobs first.
     """
 
     id: int
@@ -146,9 +145,8 @@ class Count(Message, frozen=True, tag="count"):
 
 
 class Embed(Message, frozen=True, tag="embed"):
-    """The job to embed texts. A text that is longer than the model's context is cut. dimensions: the number
-    of floats in each vector: the first floats that the model computes, scaled to length 1; None = all of
-    them.
+    """The job to embed texts. A text that is too long for the model is cut. dimensions: how many of the
+    floats that the model computes are in each vector, which is scaled to length 1; None = all.
     """
 
     id: int
@@ -195,8 +193,7 @@ Job: TypeAlias = Generate | Count | Embed | Speak | Transcribe
 
 class Cancel(Message, frozen=True, tag="cancel"):
     """Cancel the request with this `id`. If it waits, it leaves the queue. If it runs, it ends at the next
-    place where its engine looks for a cancellation; a `Count` is still answered. In any other case, nothing
-    happens.
+    place where its engine looks for a cancellation; a `Count` is still answered.
     """
 
     id: int
@@ -204,9 +201,8 @@ class Cancel(Message, frozen=True, tag="cancel"):
 
 class Pause(Message, frozen=True, tag="pause"):
     """Compute no further part of the answer to the request with this `id` after the next message at the
-    latest, until a `Resume` or a `Cancel`. Meanwhile, no other job runs and no model is freed, but every
-    order is still read: jobs join the queue, and `Cancel` and `Inspect` are obeyed. Nothing changes if the
-    request with this `id` does not run.
+    latest, until a `Resume` or a `Cancel`. Meanwhile, no other job runs and no model is freed, but orders are
+    still read. Nothing changes if the request with this `id` does not run.
     """
 
     id: int
@@ -310,7 +306,7 @@ class Counted(Message, frozen=True, tag="counted"):
 class Embedded(Message, frozen=True, tag="embedded"):
     """The vectors of the texts, in their order, as little-endian 32-bit floats. tokens: the number of tokens
     that the model read, of all texts together. cut: the indices of the texts that were cut because they are
-    longer than the model's context.
+    too long.
     """
 
     id: int

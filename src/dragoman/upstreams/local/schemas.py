@@ -2,9 +2,9 @@
 Pure.
 
 Unknown keywords are ignored. A schema with a known keyword that no grammar can enforce is refused, here or in
-`grammar`; the error names the keyword's path. The exception is `format`: one that the grammar cannot enforce
-is ignored. So is a keyword that `_REFUSED` lists with the value `false` if this restricts nothing
-(`_restricts`). Only references within the document are followed; nothing is fetched.
+`grammar`; the error names the keyword's path. Two things are ignored instead: a `format` that the grammar
+cannot enforce, and a keyword whose value `false` restricts nothing. Only references within the document are
+followed; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -161,10 +161,9 @@ class Reader:
         list of (alternative, path) instead; the keywords beside the alternatives are merged into each
         alternative. path: the path of the schema.
 
-        Raises WireError if the budget is used up; if the schema is malformed (most parts inside it are not
-        checked here), has a keyword that no grammar can enforce, or has a reference that leads nowhere or
-        back to itself; if a value may match two branches of a `oneOf`; if schemas cannot be merged; and if
-        the schema allows no value because it is `false`, has no alternatives, or lists no possible value.
+        Raises WireError if the budget is used up, and if the schema is seen to be malformed, to allow no
+        value, or to have parts that cannot be merged or that no grammar can enforce. Most parts inside it are
+        not looked at.
         """
         rest, path = self._resolved(schema, path, ())
         for keyword in ("anyOf", "oneOf"):
@@ -192,7 +191,7 @@ class Reader:
         """Return (keywords, path) of a schema after its reference and its `allOf` were merged into the
         keywords. The path is the schema's own, or that of the other schema if the schema is nothing but a
         reference or an `allOf` of one schema. seen: the references that led to this schema. Raises WireError
-        as `take_apart` does, for example for a reference that leads to itself.
+        as `take_apart` does.
         """
         self._budget.spend(1 + size(schema))
         keywords = self._assertions(schema, path)

@@ -184,8 +184,7 @@ class LocalUpstream:
 
     async def loaded(self) -> protocol.Report:
         """Return one report on all engines: all loaded models, the sum of the waiting jobs, and the sum of
-        the physical memory that is known. running: the id of one running job, if any engine runs a job; jobs
-        of two engines may have the same id.
+        the physical memory that is known. running: the id of one running job, None = no engine runs a job.
         """
         reports = [await process.inspect() for process in tuple(self._processes.values())]
         resident = [report.resident for report in reports if report.resident is not None]
@@ -198,9 +197,9 @@ class LocalUpstream:
         )
 
     def unload(self, name: str) -> None:
-        """Free the memory of a loaded model, and of every other loaded model from the same file, as soon as
-        it is idle. If a request already waits for a model, that model stays in memory. name: a key of
-        `models`. Do nothing for an unknown name. This call does not wait.
+        """Free the memory of the loaded models that have the same file as this model, as soon as they are
+        idle. A model for which a request waits stays in memory. This call does not wait. name: a key of
+        `models`; does nothing for an unknown name.
         """
         if (model := self.models.get(name)) is not None:
             self._process(model.options.engine).unload(model.options.path)

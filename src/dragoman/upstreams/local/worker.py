@@ -199,8 +199,8 @@ class Worker:
 
     def _events(self, model: Any, request: protocol.Job, spent: protocol.Timings) -> Iterable[protocol.Reply]:
         """Return the messages that answer a job; perhaps fewer if the job is cancelled. model: a model of the
-        kind that the job needs. spent: the seconds that waiting and loading took before this call. They
-        become part of the `Done` that ends the answer to a `Generate`; other jobs do not use them.
+        kind that the job needs. spent: the seconds that waiting and loading took, for the `Done` of a
+        `Generate`.
         """
         if isinstance(request, protocol.Generate):
             return generate(model, request, lambda: self._cancelled, self._clock, spent)
@@ -211,8 +211,7 @@ class Worker:
 
     def _slot(self, options: protocol.Options, keep_alive: float) -> _Slot:
         """Return the loaded model for these options. Load it first if it is not in memory; raises
-        EngineRefused if that fails. keep_alive: seconds as for `_Slot`; replaces the keep_alive of earlier
-        jobs, and that of an `Unload`.
+        EngineRefused if that fails. keep_alive: seconds as for `_Slot`, from now on.
         """
         slot = self._slots.get(options)
         if slot is None:
@@ -265,9 +264,8 @@ class _Pipes:
         self._writing = threading.Lock()
 
     def send(self, answer: protocol.Reply) -> None:
-        """Write one message. Wait while the pipe is full because the gateway does not read. End this process
-        if the gateway has closed the pipe. Raises FrameTooLarge, and writes nothing, for a message of more
-        than `protocol.MAX_FRAME` bytes.
+        """Write one message, and wait until the pipe has taken it. End this process if the gateway has closed
+        the pipe. Raises FrameTooLarge for a message of more than `protocol.MAX_FRAME` bytes.
         """
         with self._writing:
             try:

@@ -203,17 +203,15 @@ def _json(value: Any) -> str:
 
 
 def _to_call(request: ir.Request, plan: Plan, said: str) -> list[tuple[int, ir.Function]]:
-    """Return the functions to call, each with its index in the request's tools. [] = call no function. The
-    allowed functions are those that the tool choice names, or all if it names none.
+    """Return the functions to call, each with its index in the request's tools; [] = none. The allowed
+    functions are those that the tool choice names, or all if it names none.
 
-    If the tool choice is "none", no function is called. If the tool choice forces a call, the functions are
-    the allowed functions that the user's text names, or else the first allowed function. Otherwise they are
-    the allowed functions that the text names, without those that were called since the user's message. If
-    none is left and the conversation ends with tool results, no function is called.
+    The allowed functions that the user's text names are called. If the tool choice forces a call and the text
+    names none, the first allowed function is called. If the choice forces none, functions that were called
+    since the user's message are not called again, and after tool results perhaps none is.
 
-    If a function may be called and `plan.calls` is not 0, this number of calls is returned: these functions
-    in turn, or if there are none, all allowed functions in turn. If the request forbids parallel calls, only
-    the first call is returned.
+    `plan.calls`, if not 0, is the number of calls: these functions in turn or, if there are none, all allowed
+    functions in turn. If the request forbids parallel calls, only the first call is returned.
     """
     choice = request.tool_choice or ir.ToolChoice("auto")
     functions = [(at, tool) for at, tool in enumerate(request.tools or ()) if isinstance(tool, ir.Function)]

@@ -28,8 +28,8 @@ from dragoman.verify.conformance import compile_schema, parsed
 from dragoman.verify.keywords import Test, Unusable
 
 _SHALLOW: Final = 4
-"""From this depth on, only required properties and items are made, so that recursive schemas end. Following a
-reference, an `allOf` or an alternative counts as one level, too.
+"""From this depth on, only the properties and items that are needed are made, so that recursive schemas end.
+Following a reference, an `allOf` or an alternative counts as one level, too.
 """
 _DEEPEST: Final = 60
 """The greatest depth, counted as for `_SHALLOW`. A schema that needs a greater depth is refused as too
@@ -58,14 +58,9 @@ _CHECK_STEPS: Final = 50_000
 
 
 def example(schema: Any, draw: Draw, budget: SchemaBudget | None = None) -> Any:
-    """Return a value for the schema. The value may be invalid if the schema has a keyword that is not
-    followed (see the module). draw: the random numbers. Raises WireError when `budget` is used up, for a
-    keyword whose value has the wrong type, for a reference that leads nowhere, and if no value is found:
-    because the followed keywords allow none, or because all keywords are followed and no drawn value is
-    valid. The caller has checked the schema, except the parts that only a reference reaches.
-
-    budget: None = a new budget. The parts and letters of the value, and the merges of schemas, take steps
-    from the budget.
+    """Return a value for the schema. The value may be invalid (see the module). draw: the random numbers.
+    budget: bounds the work and the size of the value; None = a new budget. Raises WireError if it is used up,
+    if a part of the schema that is read is malformed, if a reference leads nowhere, and if no value is found.
     """
     budget = budget or SchemaBudget("schema")
     try:
@@ -217,10 +212,8 @@ class _Examples:
 
     def _listed(self, schema: Mapping[str, Any]) -> Any:
         """Return one of the values that the schema lists in `const`, or without it in `enum`. The value meets
-        the schema's `type`, and its bounds of numbers and of the lengths of strings. Other keywords are not
-        checked. `unsure` becomes True if the schema has a keyword that may exclude a listed value. Raises
-        Contradiction if no listed value is left. Take steps from the budget in proportion to the value's
-        size.
+        the schema's `type`, and its bounds of numbers and of the lengths of strings; `unsure` becomes True if
+        another keyword may exclude it. Raises Contradiction if no listed value is left.
         """
         values = schema["enum"] if "const" not in schema else [schema["const"]]
         if "const" in schema and "enum" in schema:
@@ -471,9 +464,8 @@ def _digits(number: float) -> int:
 
 
 def _weight(option: Any) -> int:
-    """Return the rank of an alternative by its type: null has 0, then boolean, integer, number, string, array
-    and object. A `const`, an `enum`, and an alternative that is `true` or `false` have 0. Without one known
-    type, for example for a reference, the rank is the highest.
+    """Return the rank of an alternative, by which simple types come first (`_SIMPLE_FIRST`). Listed values,
+    `true` and `false` have 0. Without one known type, for example for a reference, the rank is the highest.
     """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0

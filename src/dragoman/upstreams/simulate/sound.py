@@ -40,9 +40,7 @@ MOST: Final = 12_000_000
 normal speed.
 """
 _WORD: Final = 0.4
-"""Seconds of a word in the transcript of a recording whose duration is unknown, because it is not a
-WAV file.
-"""
+"""Seconds of a word in the transcript of a recording whose duration is 0 or unknown."""
 
 
 def length(request: ir.SpeechRequest, output: str) -> int:
@@ -94,9 +92,9 @@ def _wave(period: int) -> bytes:
 
 def written(request: ir.TranscriptionRequest, model: str, seed: int) -> ir.TranscriptionResponse:
     """Return a transcript with random words: two sentences, whose words share the duration of the recording
-    equally. If the duration is 0 or unknown, because the recording is not a WAV file or is given as a URL,
-    each word takes `_WORD` seconds. For the output `diarized_json`, the sentences have the speakers A and B.
-    seed: decides the words, together with the recording.
+    equally. If the duration is 0 or unknown (no WAV file, or a URL), each word takes `_WORD` seconds. For the
+    output `diarized_json`, the sentences have the speakers A and B. seed: decides the words, together with
+    the recording.
     """
     audio = request.audio
     digest = blake2b(audio.data if audio.url is None else audio.url.encode()).digest()

@@ -161,9 +161,9 @@ class SimulateUpstream:
         return await asyncio.to_thread(ranked, request, call.model)
 
     async def _pretend(self, call: Call) -> None:
-        """Wait as the model's name says, or else for the first token's usual time. Raises RequestFailed if
-        the name is not a valid instruction, if the name says that the request fails, or if the wait is longer
-        than the call's timer `first_byte`.
+        """Wait as the model's name says, or else `first_token` seconds. Raises RequestFailed if the name is
+        not a valid instruction or says that the request fails, or if the wait is longer than the call's timer
+        `first_byte`.
         """
         await self._begin(self._planned(call.model), call)
 

@@ -50,9 +50,9 @@ def words(item: ir.Input) -> Sequence[str]:
 
 
 def _direction(word: str, length: int, seed: int) -> int:
-    """Return the direction of one word: `length` random numbers of one byte each. They are packed into one
-    large integer, with 16 bits for each number, so that adding two such integers adds the numbers one by one.
-    16 bits are enough for a sum of `_WORDS` words.
+    """Return the direction of one word: `length` random numbers of one byte each, packed into one large
+    integer with 16 bits for each number. So adding such integers of `_WORDS` words adds the numbers one by
+    one.
     """
     lanes = bytearray(2 * length)
     lanes[::2] = shake_256(f"{seed}/{word}".encode()).digest(length)
