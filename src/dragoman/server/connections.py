@@ -215,8 +215,8 @@ class Connections:
     def keep(self, served: Served, size: int) -> None:
         """Set how many bytes a connection takes for requests whose handlers have not begun: incomplete heads,
         and requests that wait for the answers to earlier requests. size: these bytes. If all connections
-        together then take more than `head_space`, some that take such bytes are ended, perhaps also this one.
-        Does nothing if the connection is not counted.
+        together then take more than `head_space`, some that take such bytes may be ended, also this one. Does
+        nothing if the connection is not counted.
         """
         if served not in self._open:
             return

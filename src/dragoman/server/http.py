@@ -287,7 +287,7 @@ class HttpProtocol(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End the connection if the client sends too late: a head, the first or next request, or the rest of
-        a body whose request was answered; or if it was refused some seconds ago. While a request is
+        a body whose request was answered. After a refusal, end it some seconds later. While a request is
         unanswered, end nothing; but if the next request waits for the client to read earlier answers, begin
         it when the client has read enough. now: the time of `SYSTEM.monotonic`, in seconds.
         """
