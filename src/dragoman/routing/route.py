@@ -56,12 +56,12 @@ class Provider(msgspec.Struct, frozen=True):
     vendor: the name of its row in the catalogue, by which facts are found; without a row, the provider's own
     name. models: the only names that the provider serves, None = any name. unlisted: names that the model
     list leaves out, because they are alternative spellings. patterns: shell patterns of the vendor's model
-    names. timers: the time limits of a call. headers, body: added to every call; body is merged into the
-    request's body by `merged`. gates: the names of the provider's limits at which each call needs a place.
-    base_models: {name: the name by which facts are found}, for names that do not say which model they mean.
-    listed: by name, the facts that the provider's own list of models states; None = there is no such list.
-    offered: if `models` is None, the names that the model list shows: those in `listed`, and names of the
-    vendor that this list lacks, as far as the operator allows them.
+    names. timers: the time limits of a call. headers, body: added to every call (body: merged into the
+    request's body). gates: the names of the provider's limits at which each call needs a place. base_models:
+    {name: the name by which facts are found}, for names that do not say which model they mean. listed: by
+    name, the facts that the provider's own list of models states; None = there is no such list. offered: if
+    `models` is None, the names that the model list shows: those in `listed`, and names of the vendor that
+    this list lacks, as far as the operator allows them.
     """
 
     name: str

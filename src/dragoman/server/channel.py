@@ -14,9 +14,9 @@ from dragoman.server.link import Link, Send
 
 class Channel(Protocol):
     """Writes the answer to one request. `whole`, `begin`, `write` and `end` return None if the caller has
-    nothing to wait for. Otherwise they return an awaitable, which the caller must await: before that, nothing
-    is written. The awaitable may wait until the client has read enough of the earlier bytes. If the client
-    has disconnected, nothing is sent; our own server then raises no error.
+    nothing to wait for. Otherwise they return an awaitable, which the caller must await, because only this
+    writes the bytes. It may wait until the client has read enough of the earlier bytes. If the client has
+    disconnected, nothing is sent; our own server then raises no error.
     """
 
     @property

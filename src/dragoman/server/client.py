@@ -152,8 +152,8 @@ class HttpClient(msgspec.Struct, eq=False):
 
     def _complete(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Return the headers to send: those given, with `x-request-id`, the header `id_header`, and as the
-        last one `x-dragoman-overhead-ms`, the gateway's own time. Bytes that HTTP forbids in values are
-        replaced. The list `headers` may be changed.
+        last one `x-dragoman-overhead-ms`, the gateway's own time. If a value has a byte that HTTP forbids,
+        all given values are written by `header_value`. The list `headers` may be changed.
         """
         values = b"".join(map(_value, headers))
         if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this

@@ -143,9 +143,9 @@ class EmbeddedValkey:
 def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
     """A context manager: yields an EmbeddedValkey, not started yet, with a new folder, and deletes this
     folder at the end. Yields None if the server's program is not installed. folder: where the new folder is
-    created; None = in the system's folder for temporary files. If its path is too long for a Unix socket,
-    /tmp is used. At the beginning, folders that killed gateways have left there are deleted (`_clean`).
-    Raises OSError if the new folder, or the lock file in it, cannot be created.
+    created, None = in the system's folder for temporary files; /tmp if the path would be too long for a Unix
+    socket. At the beginning, folders that killed gateways have left there are deleted (`_clean`). Raises
+    OSError if the new folder, or the lock file in it, cannot be created.
     """
     found = program()
     if found is None:

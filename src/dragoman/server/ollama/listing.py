@@ -47,7 +47,7 @@ _PAD: Final = 30
 class _File(NamedTuple):
     """The facts about a model's file on this machine; if the file cannot be read, all are unknown. size: in
     bytes, 0 = unknown. digest: the file's SHA-256; None = unknown, as for each file that the operator has
-    brought. header: the file's metadata; None = unknown, as if its name does not end with `.gguf`.
+    brought. header: the file's metadata; None = unknown, or its name does not end with `.gguf`.
     """
 
     size: int = 0
