@@ -26,7 +26,7 @@ def base_url(
     """Return the normal form of a base URL: `scheme://host[:port][/path]`, with scheme and host in lower
     case, without the scheme's usual port and without a slash at the end. Raises ValueError if `spelled` is
     not a base URL: it does not begin with http:// or https://, or has no host, an invalid host or port, a
-    blank, a backslash or an unprintable character inside, a user name or password, a query or a fragment. The
+    blank, a backslash or a control character inside, a user name or password, a query or a fragment. The
     error's text says what is wrong; it does not quote the URL.
 
     spelled: the text that somebody wrote. endpoint: the path of the chat endpoint, "" = unknown. First,
@@ -57,9 +57,8 @@ def host_url(stated: str, *, port: int, path: str) -> str:
     address of this machine. A host without a scheme gets `http`.
 
     port: added to a host without a port (or with the port 0), unless `stated` has a scheme. path: appended if
-    `stated` has a path; to a bare host no path is added, because `base_url` does that later. A text with
-    another invalid port or a user name is not corrected here, and raises no error, because `base_url` refuses
-    it later.
+    `stated` has a path; to a bare host no path is added, because `base_url` does that later. An invalid port
+    and a user name stay, and raise no error, because `base_url` refuses them later.
     """
     text = stated.strip().strip("\"'")
     scheme, _, rest = text.rpartition("://")

@@ -23,12 +23,12 @@ CATALOG: Final[Mapping[str, Vendor]] = MappingProxyType(
 
 
 def unconfigured(model: str, providers: Mapping[str, str | None]) -> str | None:
-    """Return a hint for a person who asked for an unknown model; None = there is no hint, because no vendor
-    in the catalogue has such a model, or its vendor is configured under the vendor's own name.
+    """Return a hint for a person who asked for an unknown model; None = there is no hint, for example because
+    no vendor in the catalogue has such a model, or a provider has its vendor's name.
 
     If the model's vendor is not configured, the hint names the environment variable or setting that adds it.
     If the vendor is configured under another name, the hint for `vendor/model` names that provider; a bare
-    name then gets no hint.
+    name gets no hint then.
 
     model: `vendor/model`, with the vendor's name in the catalogue, or a bare name. The vendor of a bare name
     is the first one in the catalogue whose patterns fit. providers: the configured providers, {name: name of

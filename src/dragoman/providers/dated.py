@@ -46,9 +46,9 @@ def read(spelled: str, vendor: Vendor, dated: Dated, version: str | None) -> Spe
         https://NAME/models/chat/completions?api-version=DATE                https://NAME/models, DATE
 
     spelled: the URL. dated: the vendor's API with dated versions. version: the configured version, which is
-    used instead of one in the URL; None = none is configured. A URL with any other query than `api-version=…`
-    is returned unchanged, because it will be refused later. Raises WrongVersion if no version is stated
-    although the URL ends in `dated.flat` or in an endpoint below it.
+    used instead of one in the URL; None = none is configured. A URL with another query is returned unchanged,
+    because it will be refused later. Raises WrongVersion if no version is stated although the URL ends in
+    `dated.flat` or in an endpoint below it.
     """
     url, mark, search = spelled.strip().partition("?")
     stated = dict(parse_qsl(search))

@@ -57,8 +57,8 @@ class Listed(Value, frozen=True):
 
 def read(raw: bytes, form: ModelList) -> Page:
     """Return one page of a list, from its body. form: how the provider's protocol writes lists. A bare array
-    (Together) and `items` that have a `name` (GPUStack, recorded) are read, too. If a name occurs twice, its
-    first entry is used, and the others do not count as left out. Raises WireError if `raw` is not JSON or has
+    (Together) and `items` that have a `name` (GPUStack, recorded) are read, too. Of entries with the same
+    name, the first is used; the others do not count as left out. Raises WireError if `raw` is not JSON or has
     no list.
     """
     try:

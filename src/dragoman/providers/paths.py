@@ -130,7 +130,7 @@ def _pattern(segment: str) -> re.Pattern[str]:
 
 class Paths:
     """The paths of one provider that clients may call; false if there are none. entries: texts in the form
-    `METHOD[,METHOD] /path` (`listed`). Raises ValueError if one of them has another form.
+    `METHOD[,METHOD] /path`. Raises ValueError as `listed` does.
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:

@@ -106,9 +106,9 @@ class Key:
 
     def works(self, model: str, began: float = inf) -> None:
         """Record that the provider has accepted the key for a model, in an attempt that began at `began`
-        (monotonic seconds; without it, later than all answers so far). The key is no longer retired, for any
-        model, and no longer barred from this model. It is no longer spent for this model if the last answer
-        that said so came before `began`. A rest goes on.
+        (monotonic seconds; inf = after all answers so far). The key is no longer retired, for any model, and
+        no longer barred from this model. It is no longer spent for this model if the last answer that said so
+        came before `began`. A rest goes on.
         """
         self.retired = None
         self._barred.pop(model, None)
@@ -117,9 +117,9 @@ class Key:
 
     def spends(self, model: str, pause: float, now: float) -> bool:
         """Record that an answer says: nothing is left for a model for `pause` seconds. A pause below
-        `SHORTEST` does not make the key spent. Returns whether this is new: the key was not spent for the
-        model, or it is now spent until a time at least `_NEWS` later than was known; otherwise the known end
-        stays. now: monotonic seconds.
+        `SHORTEST` does not make the key spent. Returns whether this is news: the key was not spent for the
+        model, or this end is clearly later than the known one; otherwise the known end stays. now: monotonic
+        seconds.
         """
         until = now + pause
         if pause < SHORTEST or until - self._spent.get(model, now) < min(_NEWS, pause):
@@ -250,8 +250,7 @@ class Key:
         """Record a fact that another process has found, in place of what is known of it: the caller has made
         sure that it is newer. model: the model for which it holds; not used for "retired". until: when the
         fact ends (monotonic seconds), 0 = it no longer holds. why: the reason, for "retired". at: when the
-        fact was found (monotonic seconds); used only for "spent". A rest or a bar for one more model than
-        `_MODELS` is not recorded.
+        fact was found (monotonic seconds); used only for "spent".
         """
         if fact == "retired":
             self.retired, self._until = (why, until) if until else (None, 0.0)
@@ -301,10 +300,10 @@ def _note(known: dict[str, float], model: str, until: float) -> None:
 
 class Order(msgspec.Struct, frozen=True):
     """The keys of a provider for one request, by their index; disabled keys are in none of the lists. ready:
-    keys to ask one after another. resting: keys that may be asked only later, as (the time in monotonic
-    seconds, index), the soonest first. refused: retired and barred keys that do not rest, to ask only if no
-    provider of the request has a key in one of the other lists; the one that was asked longest ago comes
-    first. spent: keys to ask after those in `ready`; the one whose limit is renewed first comes first.
+    keys to ask one after another. spent: keys to ask after those in `ready`; the one whose limit is renewed
+    first comes first. resting: keys that may be asked only later, as (the time in monotonic seconds, index),
+    the soonest first. refused: retired and barred keys that do not rest, to ask only if no provider of the
+    request has a key in one of the other lists; the one that was asked longest ago comes first.
     """
 
     ready: Sequence[int] = ()
@@ -380,7 +379,7 @@ class Pool:
 
     def _places(self) -> Sequence[int]:
         """Return the indexes of all keys, in the order that the pool's `choice` gives. Unless it is
-        `health_aware`, each call gives the turn to the next key.
+        `health_aware`, each call begins the turn of the next key.
         """
         count = len(self.keys)
         if self.choice == "health_aware":
@@ -392,9 +391,9 @@ class Pool:
         return places
 
     def renewed(self, keys: Sequence[Key], choice: Choice) -> Pool:
-        """Return a copy of the pool with these keys and this choice. A key with the same id as one of this
-        pool is replaced by that one (the same object), so all that is known of it stays, for both pools.
-        Running requests go on with this pool, because they know its keys by their index.
+        """Return a copy of the pool with these keys and this choice. If this pool has a key with the same id,
+        the copy gets that object, so all that is known of it stays, for both pools. Running requests go on
+        with this pool, because they know its keys by their index.
         """
         pool = copy(self)
         pool.exchange(keys)

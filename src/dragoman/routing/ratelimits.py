@@ -80,9 +80,9 @@ class Quota(msgspec.Struct, frozen=True):
 
 def quotas(headers: Mapping[str, str], now: float) -> dict[str, Quota]:
     """Return the limits in the headers (names in any case) of a response, by the resource's name in the
-    header ("requests", "tokens-minute"); "" = the header names no resource. {} = there are no such headers
-    that can be read. now: Unix seconds, for resets that are stated as a point in time. A reset without a
-    resource counts for each resource that does not state its own (Together).
+    header ("requests", "tokens-minute"); "" = the header names no resource. A reset without a resource counts
+    for each resource that does not state its own (Together). now: Unix seconds, for resets that are stated as
+    a point in time.
     """
     said: dict[str, dict[str, float]] = {}
     for written, value in headers.items():

@@ -43,8 +43,8 @@ def weighed(
 ) -> tuple[Weighed, ...]:
     """Return what is known of all candidates of a route (each deployment with each key of its provider), in
     the order of `asking`; those that are not in `asking` come last. asking: the order that `Health.order` has
-    made. now: monotonic seconds. begun: the candidate that was called before an order was made, because
-    nothing was known against any; it comes first, as "ready". None = there was none.
+    made. begun: the candidate that was called before an order was made, because nothing was known against
+    any; it comes first, as "ready". None = there was none. now: monotonic seconds.
     """
     first = () if begun is None else (Weighed(begun.deployment.name, _tail(health, begun), "ready"),)
     named = set() if begun is None else {_place(begun)}

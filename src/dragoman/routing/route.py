@@ -56,12 +56,12 @@ class Provider(msgspec.Struct, frozen=True):
     vendor: the name of its row in the catalogue, by which facts are found; without a row, the provider's own
     name. models: the only names that the provider serves, None = any name. unlisted: names that the model
     list leaves out, because they are alternative spellings. patterns: shell patterns of the vendor's model
-    names. timers: the time limits of a call. headers, body: added to every call; body is merged into the
-    request's body by `merged`. gates: the names of the provider's limits at which each call needs a
-    place. base_models: {name: the name by which facts are found}, for names that do not say which model they
-    mean. listed: by name, the facts that the provider's own list of models states; None = there is no such
-    list. offered: the names that the provider serves as well if `models` is None: those in `listed`, and
-    names of the vendor that the list leaves out, as far as the operator allows them.
+    names. timers: the time limits of a call. headers, body: added to every call (body: merged into the
+    request's body). gates: the names of the provider's limits at which each call needs a place. base_models:
+    {name: the name by which facts are found}, for names that do not say which model they mean. listed: by
+    name, the facts that the provider's own list of models states; None = there is no such list. offered: if
+    `models` is None, the names that the model list shows: those in `listed`, and names of the vendor that
+    this list lacks, as far as the operator allows them.
     """
 
     name: str
@@ -276,13 +276,11 @@ class Route(msgspec.Struct, frozen=True):
     stated as (), it becomes (`model`,). bare: another name of the same model, as providers have it; "" =
     none. reserved: which clients may use this name, None = all whose grants allow it.
 
-    These fields are computed from the others. first: the candidate that is called first while nothing is
-    known against any and there is no `spread`. plain: True = there is neither `spread` nor `hedge`; while
-    nothing is known against any deployment, `first` is called and nothing is recorded. simple: True = there
-    is neither `hedge` nor `continues`. selects: True = deployments may drop out for some requests, or answers
-    are checked. fills: True = the route may add something to requests (`opening`, `defaults` or
-    `system_prompt`). alternates: True = the route has another deployment to ask, or a list `any` of
-    fallbacks.
+    These fields are computed from the others. first: the first deployment with its provider's first
+    credential. plain: True = there is neither `spread` nor `hedge`. simple: True = there is neither `hedge`
+    nor `continues`. selects: True = deployments may drop out for some requests, or answers are checked.
+    fills: True = the route may add something to requests (`opening`, `defaults` or `system_prompt`).
+    alternates: True = the route has another deployment to ask, or a list `any` of fallbacks.
     """
 
     asked: str
@@ -390,8 +388,8 @@ def route_of(
 ) -> Route | None:
     """Return the route of a configured model, with its valid deployments, but without its fallbacks, which
     the table of names adds. None = it has no valid deployment. general: for the settings that the model does
-    not state. problems: a problem is appended for each of `uses` that is not a known provider, a slash and a
-    model.
+    not state. problems: a problem is appended for each of `uses` that is not `provider/model` with a known
+    provider.
     """
     deployments = []
     stated_of_each = zip_longest(model.uses, model.windows, model.supports)

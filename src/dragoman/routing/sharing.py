@@ -72,9 +72,9 @@ class Sharing:
         self._marks: dict[Register, Mark] = {}
 
     def learnt(self, calling: Calling | None, now: float) -> list[Mark]:
-        """Compare what `health` knows now with the latest marks. Where they differ, this process has just
-        learnt something: record a new mark, and return these marks, to be sent to the other processes; [] =
-        nothing is new. calling: the attempt from which it has learnt; only its key (for the attempt's model),
+        """Record a new mark for each fact that `health` knows otherwise than the latest marks say, because
+        this process has just learnt it. Return these marks, to be sent to the other processes; [] = nothing
+        is new. calling: the attempt from which it has learnt; only its key (for the attempt's model),
         deployment and provider are compared. None = compare all registers, as after `revive`. now: monotonic
         seconds.
         """
@@ -100,8 +100,8 @@ class Sharing:
 
     def state(self, now: float, lately: float = inf) -> list[Mark]:
         """Return the marks for another process: those whose time is not over, and those that were made at
-        most `lately` seconds ago, even if their time is over. The default for `lately` gives all marks. Old
-        marks are forgotten before (`_forget`), so at most `_MOST // 2` are returned. now: monotonic seconds.
+        most `lately` seconds ago, even if their time is over. The default for `lately` gives all marks that
+        are not forgotten (`_forget`). now: monotonic seconds.
         """
         self._forget(now)
         return [mark for mark in self._marks.values() if mark.until > now or now - mark.at <= lately]
@@ -121,8 +121,8 @@ class Sharing:
             self._forget(now)
 
     def recall(self, now: float) -> None:
-        """Put the facts about keys into `health` once more, from all marks of keys whose time is not over,
-        because new keys have become known. now: monotonic seconds.
+        """Put the facts about keys whose time is not over into `health` once more, because new keys have
+        become known. now: monotonic seconds.
         """
         keys = self._keys()
         for mark in self._marks.values():

@@ -107,8 +107,8 @@ class Table:
         `default_model`. A default model is found by every rule except the alias `*`. reason: returns a
         sentence, without its full stop, that explains why a name is unknown, or None.
 
-        Raises ConfigError that lists every default model, alias, fallback and use of a model that leads to no
-        deployment, and every alias that points back to itself.
+        Raises ConfigError that lists all problems: default models, aliases, fallbacks and uses of models that
+        lead to no deployment, and aliases that point back to themselves.
         """
         known = {provider.name: provider for provider in providers}
         problems: list[Problem] = []
@@ -207,10 +207,8 @@ class Table:
         models, default models, and `provider/model` for the models that providers are configured with or that
         their fetched lists offer.
 
-        found: {provider: the names of further models that the provider lists}; None = none. granted: only
-        names that it grants, and all that it grants without a pattern; None = all. providers: only models
-        with a deployment at one of these providers; None = all. caller: the client; None = the gateway
-        itself, for which no name is reserved.
+        found: {provider: the names of further models that the provider lists}; None = none. granted,
+        providers, caller: as for `each`.
         """
         return list(self.each(sorted(self.listed(found or {})), granted, providers, caller))
 
@@ -226,8 +224,8 @@ class Table:
 
         names: all names of the list, sorted; names without a route are left out. granted: only names that it
         grants are listed; the names that it grants without a pattern are listed even if `names` lacks them.
-        None = all of `names` are listed. providers: only models with a deployment at one of these providers;
-        None = all. caller: the client; None = the gateway itself, for which no name is reserved.
+        None = all. providers: only models with a deployment at one of these providers; None = all. caller:
+        the client; None = the gateway itself, for which no name is reserved.
         """
         if granted is not None:
             matching = (name for name in names if name in granted) if granted.has_patterns else ()
@@ -408,8 +406,8 @@ class Table:
 
     def counted(self, deployment: str) -> tuple[str, ...]:
         """Return the names by which limits count requests that name a deployment: those of all models that
-        have it, so that nobody gets around a model's limit. If no model has it, the deployment's own name.
-        In addition, the names that a pattern hands on to it: `team/gpt` of a model `team/*` with `openai/*`.
+        have it, so that nobody gets around a model's limit; if no model has it, the deployment's own name.
+        Added are names that a pattern hands on to it: `team/gpt` of a model `team/*` with `openai/*`.
         """
         named = dict.fromkeys(self._owners.get(deployment, (deployment,)))
         for patterned in self._patterned:

@@ -13,10 +13,9 @@ from dragoman.server.link import Link, Send
 
 
 class Channel(Protocol):
-    """Writes the answer to one request. The methods `whole`, `begin`, `write` and `end` return None if the
-    caller has nothing to wait for: the bytes are written, or will be with the next ones, or the client has
-    disconnected. Otherwise they return an awaitable, which the caller must await: only this writes the bytes,
-    perhaps after a wait until the client has read enough of the earlier bytes. If the client has
+    """Writes the answer to one request. `whole`, `begin`, `write` and `end` return None if the caller has
+    nothing to wait for. Otherwise they return an awaitable, which the caller must await, because only this
+    writes the bytes. It may wait until the client has read enough of the earlier bytes. If the client has
     disconnected, nothing is sent; our own server then raises no error.
     """
 
@@ -33,8 +32,8 @@ class Channel(Protocol):
         ...
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer: status, headers and body. headers: the caller puts the content-length of a
-        `body` that is not empty among them.
+        """Write a complete answer: status, headers and body. headers: with the body's content-length, unless
+        the body is empty.
         """
         ...
 
@@ -55,8 +54,8 @@ class Channel(Protocol):
 
 class AsgiChannel:
     """A Channel that sends with ASGI's function `send`. link: the Link of the request, which tells whether
-    the client has disconnected; None = this is not known, and `lost` is False. begun: whether `send` has
-    taken the head of the answer (status and headers).
+    the client has disconnected; None = `lost` is always False. begun: whether `send` has taken the head of
+    the answer (status and headers).
     """
 
     __slots__ = ("_link", "_send", "begun")

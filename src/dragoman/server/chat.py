@@ -21,8 +21,8 @@ from dragoman.server.turns import turn_of
 
 
 class ChatApi:
-    """The chat endpoints of one gateway that `endpoints` yields; those of Gemini, Azure and Ollama are
-    elsewhere. Handlers of other paths use `ask`, `inbound` and `streams` too.
+    """The chat endpoints of the protocols whose chat path names no model. Handlers of other paths use `ask`,
+    `inbound` and `streams` too.
     """
 
     def __init__(self, gateway: Core) -> None:
@@ -57,10 +57,10 @@ class ChatApi:
         client: HttpClient,
         errors: ErrorCodec | None = None,
     ) -> Awaitable[None]:
-        """Return an awaitable in which the engine answers a chat request in the protocol `face`. A failure is
-        sent to the client and recorded in `exchange`; the awaitable does not raise it. But the call itself
-        may raise RequestFailed (400), as `inbound` does. Sets `client.streaming` to the form of the
-        protocol's streams. errors: the form of error answers, None = the form of `face`.
+        """Return an awaitable in which the engine answers a chat request in the protocol `face`. If the
+        request fails, the awaitable sends the error to the client. But the call itself may raise
+        RequestFailed (400), as `inbound` does. Sets `client.streaming` to the form of the protocol's streams.
+        errors: the form of error answers, None = the form of `face`.
         """
         client.streaming = self._streaming[face.name]
         inbound = self.inbound(face, request)
@@ -69,8 +69,8 @@ class ChatApi:
         return self._gateway.engine.handle(exchange, inbound, client)
 
     def streams(self, face: Dialect, client: HttpClient) -> None:
-        """Set `client.streaming` to the form that streams of the protocol `face`, and the pings within them,
-        have.
+        """Set `client.streaming` to the form of the protocol's streams and of the pings within them. face:
+        the protocol.
         """
         client.streaming = self._streaming[face.name]
 
@@ -80,11 +80,9 @@ class ChatApi:
         return self.ask(face, with_model(request), exchange, client)
 
     def inbound(self, face: Dialect, request: HttpRequest) -> Inbound:
-        """Return a request of the protocol `face` in the form that the engine takes. The field `turn` of the
-        result is the object by which the engine adds earlier messages of a stored conversation, stores the
-        answer, or does both; None = the request needs neither. Adds to `request.wishes` what the headers ask
-        of the engine, if it is missing there. Raises RequestFailed (400) for an invalid header X-Session-Id,
-        unless X-Session-Affinity is there too: then the session's id is not used.
+        """Return a request of the protocol `face` in the form that the engine takes. Raises RequestFailed
+        (400) for an invalid header X-Session-Id, unless X-Session-Affinity is there too: then the session's
+        id is not used.
         """
         settings, body, headers, caller = self._settings, request.body, request.headers, request.caller
         wished = request.wishes.get(face.name)

@@ -73,9 +73,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return self.channel.lost
 
     def answer(self, status: int, headers: Headers, body: bytes) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer, and sets `exchange.status` if the head of this
-        answer could be written (not after a disconnect). The call itself ends the pings. Content-length is
-        added. The content type is JSON, unless the first of `headers` is a content type.
+        """Return a coroutine that sends a complete answer, and sets `exchange.status` if its head was
+        written. The call itself ends the pings. Content-length is added. The content type is JSON, unless the
+        first of `headers` is a content type.
         """
         if self._pulse is not None:
             self.close()
@@ -84,8 +84,8 @@ class HttpClient(msgspec.Struct, eq=False):
         return self._whole(status, [*kind, *headers, *self.base], body)
 
     def empty(self, status: int, headers: Headers) -> Coroutine[Any, Any, None]:
-        """Return a coroutine that sends a complete answer without a body (no content type or content-length
-        is added), and sets `exchange.status` as `answer` does.
+        """Return a coroutine that sends an answer without a body (no content type or content-length is
+        added), and sets `exchange.status` if its head was written.
         """
         return self._whole(status, [*headers, *self.base], b"")
 
@@ -151,10 +151,9 @@ class HttpClient(msgspec.Struct, eq=False):
         return [*kind, *_STREAM, *headers, *self.base]
 
     def _complete(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """Return the headers to send: those given, with values that HTTP allows; `x-request-id`, unless this
-        is an error answer (status 400 or more) that has this header already; the header `id_header`, unless
-        it is there already; and as the last one `x-dragoman-overhead-ms`, the gateway's own time. The list
-        `headers` may be changed.
+        """Return the headers to send: those given, with `x-request-id`, the header `id_header`, and as the
+        last one `x-dragoman-overhead-ms`, the gateway's own time. If a value has a byte that HTTP forbids,
+        all given values are written by `header_value`. The list `headers` may be changed.
         """
         values = b"".join(map(_value, headers))
         if len(values.translate(None, _CONTROL)) != len(values):  # no server would send this
@@ -183,9 +182,9 @@ class HttpClient(msgspec.Struct, eq=False):
 
 
 class _Pulse:
-    """Calls `ping` whenever no bytes of the body were written for `heartbeat` seconds. While a write or a
-    ping is under way, no ping is sent, and the seconds do not count. last: when the present silence began, on
-    the clock `time` (the event loop's, in seconds).
+    """Calls `ping` whenever no bytes of the body were written for `heartbeat` seconds, except while a write
+    or a ping is under way. last: when the present silence began, on the clock `time` (the event loop's, in
+    seconds).
     """
 
     __slots__ = ("_at", "_beat", "_heartbeat", "_ping", "_pinging", "_writing", "last", "time")

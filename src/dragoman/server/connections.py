@@ -1,10 +1,10 @@
 """Counts the connections of clients, and limits how many there are and how long they keep the server waiting.
 
 One timer checks all connections once a second (docs/decisions/0006). A connection whose client is too slow to
-send is ended by its protocol object (`Served`), or, while a handler reads a body, by that reader
-(`server.bodies`). This module ends a connection whose client does not read its answer. It also ends
-connections that wait for their clients: for a new connection when a limit is reached, and when the requests
-whose handlers have not begun take too much memory. The limits are settings (`config.serving`).
+send is ended by its protocol object (`Served`), or by the reader of a body (`server.bodies`). This module
+ends a connection whose client does not read its answer. It also ends connections that wait for their clients:
+to make room for a new connection when a limit is reached, and when the requests whose handlers have not begun
+take too much memory. The limits are settings (`config.serving`).
 """
 
 from __future__ import annotations
@@ -55,15 +55,13 @@ class Served(Protocol):
     def idle_since(self) -> float | None:
         """Return since when the connection has waited for its client, in seconds of `SYSTEM.monotonic`. None
         = it does not wait, for example because a request runs; or it has waited too briefly to be ended for
-        others, for example because a piece of a body came a moment ago.
+        others.
         """
 
     def look(self, now: float) -> None:
-        """End the connection if the client has sent nothing, or too little, for too long, and one of these is
-        missing: the rest of a head, the rest of a body whose request was answered already, the next HTTP
-        request, the rest of a WebSocket message. A client that waits for an answer, or is silent between two
-        WebSocket messages, is left alone. `Connections` calls this once a second. now: the time of
-        `SYSTEM.monotonic`.
+        """End the connection if its client has sent nothing, or too little, for too long. A client that waits
+        for an answer, or is silent between two WebSocket messages, is left alone. `Connections` calls this
+        once a second. now: the time of `SYSTEM.monotonic`.
         """
 
     def abandon(self) -> None:
@@ -86,10 +84,10 @@ class Peer:
     seconds that the client has left to read its answer.
 
     The client has a budget of `write_timeout` seconds; 0 = no limit. The budget falls while writing is paused
-    because the client reads too slowly. It falls also while a closing connection has bytes that the client
-    has not read. The budget rises by one second for each `min_rate` bytes that the client reads, up to
-    `write_timeout`. If `min_rate` is 0, any byte that is read gives `write_timeout` seconds back. Each new
-    pause begins with a full budget.
+    because the client reads too slowly, and while a closing connection has bytes that the client has not
+    read. It rises by one second for each `min_rate` bytes that the client reads, up to `write_timeout`. If
+    `min_rate` is 0, any byte that is read gives `write_timeout` seconds back. Each new pause begins with a
+    full budget.
     """
 
     __slots__ = ("_left", "_patience", "_rate", "_seen_at", "_waiting", "address", "kept", "paused")
@@ -99,7 +97,7 @@ class Peer:
         self.paused = False
         """Whether writing is paused, because the client reads too slowly."""
         self.kept = 0
-        """The bytes of requests whose handlers have not begun, as last set by `Connections.keep`."""
+        """The bytes of requests whose handlers have not begun (`Connections.keep`)."""
         self._patience = float(settings.write_timeout)
         self._rate = settings.min_rate
         self._left = self._patience
@@ -174,11 +172,10 @@ class Connections:
 
     def admit(self, served: Served) -> bool:
         """Add a new connection, and return True. If its address has as many connections as an address may
-        have, idle connections of this address are ended first. Otherwise, if there are as many connections as
-        all addresses together may have, idle connections of any address are ended first. If there is no idle
-        connection to end, nothing is added, and the result is False; the caller must refuse the connection.
-        An address that several clients share (`shared_addresses`), and the Unix socket, have no limit for the
-        address.
+        have, idle connections of this address are ended first. If all addresses together have as many as they
+        may have, idle connections of any address are ended first. If none is idle, nothing is added, and the
+        result is False; the caller must refuse the connection. An address that several clients share
+        (`shared_addresses`), and the Unix socket, have no limit for the address.
         """
         address = served.peer.address
         if self._by_address[address] >= self.limit_per_address and not self._is_shared(address):
@@ -217,14 +214,9 @@ class Connections:
 
     def keep(self, served: Served, size: int) -> None:
         """Set how many bytes a connection takes for requests whose handlers have not begun: incomplete heads,
-        and requests that wait for the answers to earlier requests. size: these bytes. Does nothing if the
-        connection is not counted.
-
-        If the number has risen, and all connections together now take more than `head_space`, other
-        connections that take such bytes and wait for their clients are ended, the longest wait first, until
-        all connections together take at most three quarters of `head_space`. If all together then still take
-        more than `head_space`, `served` is ended too, unless it is the only connection left that takes any
-        bytes.
+        and requests that wait for the answers to earlier requests. size: these bytes. If all connections
+        together then take more than `head_space`, some that take such bytes may be ended, also this one. Does
+        nothing if the connection is not counted.
         """
         if served not in self._open:
             return

@@ -149,10 +149,10 @@ class Cycle(Link):
 
     async def receive(self) -> Message:
         """Return the next message, as ASGI's `receive` does: `http.request` with all bytes of the body that
-        have come in since the last call; `http.disconnect` if the client has disconnected or the answer has
-        ended. If no bytes have come in since the last call, wait for more or for the end of the body. When
-        the body has been returned completely, a further call waits until the client disconnects or the answer
-        ends. If `expects` is set, the first call asks the client for the body (100 Continue).
+        have come in since the last call; or `http.disconnect` if the client has disconnected or the answer
+        has ended. Wait while there is neither. After the end of the body, a further call waits for the
+        disconnect or the end of the answer. If `expects` is set, the first call asks the client for the body
+        (100 Continue).
         """
         if self.expects and not self._wire.transport.is_closing():
             self._wire.transport.write(_CONTINUE)
@@ -189,9 +189,9 @@ class Cycle(Link):
     # --- The answer ------------------------------------------------------------------------------------
 
     def whole(self, status: int, headers: Headers, body: bytes) -> Awaitable[None] | None:
-        """Write a complete answer (see `Channel`). For HEAD, the body is not sent. Raises RuntimeError (if an
-        awaitable is returned, this raises it) for an invalid header name, if the answer has begun already,
-        and if the body is not as long as its content-length (not for HEAD).
+        """Write a complete answer (see `Channel`). For HEAD, the body is not sent. Raises RuntimeError, at
+        once or when the result is awaited: for an invalid header name, if the answer has begun already, and
+        if the body is not as long as its content-length (not for HEAD).
         """
         if self.lost:
             return None
@@ -221,8 +221,8 @@ class Cycle(Link):
 
     def write(self, data: bytes) -> Awaitable[None] | None:
         """Write the next piece of the body (see `Channel`); b"" = do nothing. For HEAD, the body is not sent.
-        Raises RuntimeError if the body becomes longer than its content-length (not for HEAD), and if the
-        answer has not begun or has ended.
+        Raises RuntimeError, at once or when the result is awaited: if the body becomes longer than its
+        content-length (not for HEAD), and if the answer has not begun or has ended.
         """
         if self.lost or not data:
             return None
@@ -254,8 +254,7 @@ class Cycle(Link):
 
     async def _later(self, write: Callable[..., Awaitable[None] | None], *what: Any) -> None:
         """Wait until the client has read enough of the bytes written before, or has disconnected. Then call
-        `write`, one of the writing methods, with the arguments `what`; it writes nothing if the client has
-        disconnected.
+        `write`, one of the writing methods, with the arguments `what`.
         """
         while (blocked := self._wire.blocked) is not None and not self.lost:
             await asyncio.shield(blocked)

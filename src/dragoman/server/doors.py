@@ -57,8 +57,8 @@ class Opened(NamedTuple):
 def listen_locally(path: Path) -> socket.socket:
     """Return a listening Unix socket at `path`, to which other users (except root) cannot connect. A file at
     `path`, also one that is not a socket, is replaced, unless `answers` is True for it. Raises OSError:
-    EADDRINUSE if `answers` is True; other codes if the path is too long (about 100 characters are possible),
-    is a folder, or the file cannot be created.
+    EADDRINUSE if `answers` is True; others if the socket cannot be created, for example because the path is
+    too long (about 100 characters are possible) or is a folder.
     """
     if path.exists() and answers(path):
         raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(path))
@@ -129,9 +129,8 @@ class Doors:
         self._state.default_headers = headers
 
     def close(self) -> None:
-        """Accept no more connections. A connection without a running request ends now, any other one after
-        the answers to the requests whose heads have come in (now, if one of these requests has not begun
-        because the client does not read the earlier answers).
+        """Accept no more connections. A connection without a running request ends now, any other one when its
+        requests are answered, or earlier (`HttpProtocol.shutdown`).
         """
         for server in self._servers:
             server.close()

@@ -70,12 +70,11 @@ class EmbeddedValkey:
         """Run the server; call this in a new child process of the supervisor. orders: a socket whose other
         end closes when the supervisor ends.
 
-        On Linux this process becomes the server, so the call does not return, except at once if the
-        supervisor has ended already. On other systems the server is a child of this process, and all files of
-        this process except `orders` and the standard streams are closed. The call returns when the server has
-        ended, by itself or because this process has killed it: as soon as `orders` can be read. At SIGTERM
-        the server is killed, too, and KeyboardInterrupt, which the supervisor's handler raises, is passed on.
-        On Linux, raises OSError if the program cannot be run.
+        On Linux this process becomes the server: the call returns only if the supervisor has ended already,
+        and raises OSError if the program cannot be run. On other systems the server is a child of this
+        process, and this process closes its files except `orders` and the standard streams. There the call
+        returns when the server has ended; this process kills it as soon as `orders` can be read. At SIGTERM,
+        KeyboardInterrupt, which the supervisor's handler raises, is passed on after the server was killed.
         """
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)  # a terminal's Ctrl-C is for the supervisor; workers still need this server
@@ -89,9 +88,9 @@ class EmbeddedValkey:
             self._watch(orders)
 
     def _watch(self, orders: socket.socket) -> None:
-        """Run the server as a child process, and kill it as soon as `orders` can be read (the supervisor has
-        ended), or at SIGTERM. Returns also if the server ends by itself. Used on systems whose kernel cannot
-        end the server together with the supervisor. orders: as in `run`.
+        """Run the server as a child process until it ends, `orders` can be read (the supervisor has ended),
+        or SIGTERM comes; then kill it. For systems whose kernel cannot end the server together with the
+        supervisor.
         """
         kept = orders.fileno()
         os.closerange(3, kept)
@@ -144,10 +143,9 @@ class EmbeddedValkey:
 def prepared(folder: Path | None = None) -> Generator[EmbeddedValkey | None]:
     """A context manager: yields an EmbeddedValkey, not started yet, with a new folder, and deletes this
     folder at the end. Yields None if the server's program is not installed. folder: where the new folder is
-    created; None = in the system's folder for temporary files. If the path of this parent folder is too long
-    for a Unix socket, the parent folder is /tmp. At the beginning, folders that killed gateways of this user
-    have left in the parent folder are deleted (`_clean`). Raises OSError if the new folder, or the lock file
-    in it, cannot be created.
+    created, None = in the system's folder for temporary files; /tmp if the path would be too long for a Unix
+    socket. At the beginning, folders that killed gateways have left there are deleted (`_clean`). Raises
+    OSError if the new folder, or the lock file in it, cannot be created.
     """
     found = program()
     if found is None:

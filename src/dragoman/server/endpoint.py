@@ -29,13 +29,11 @@ class HttpRequest(msgspec.Struct, frozen=True):
     the query string, decoded; of a repeated field the last value. form: the fields of a form, which must not
     be used after the exchange has ended; None = the body is not a form. search: the query string as the
     client sent it, without `?`; "" if the body is a form. parts: yields the body piece by piece, for a
-    handler that takes "parts"; None for all others. room: is charged with the memory that the request takes,
-    unless its body is small or a form. reading: the work of decoding the body, as the size in bytes of a body
-    of short values that takes the same time (`wire.json.Measured`); 0 = not measured, for example because the
-    body is short. wishes: what the headers ask of the engine, by the protocol's name; a protocol is added
-    when a handler first needs it. raw: the path, percent-encoded as the client sent it; b"" = not known, as
-    always for forms, and for requests that are handled by the checks of an earlier request with the same head
-    (`head.Again`).
+    handler that takes "parts"; None for all others. room: counts the memory that the request takes. reading:
+    the work of decoding the body, as the size in bytes of a body of short values that takes the same time
+    (`wire.json.Measured`); 0 = not measured. wishes: what the headers ask of the engine, by the protocol's
+    name; a protocol is added when a handler first needs it. raw: the path, percent-encoded as the client sent
+    it; b"" = not known.
     """
 
     body: bytes

@@ -62,10 +62,7 @@ _SLASHES: Final = re.compile("//+")
 def _endpoints(gateway: Core, door: Door, admin: AdminApi) -> Iterator[Endpoint]:
     """Yield the endpoints of one door. The public door has all endpoints, except that the endpoints with the
     scope `admin` are missing if the setting `server.admin_port` is set. Any other door has only the endpoints
-    with the scope `admin` and the health paths.
-
-    The order matters to `PathTable`, which replaces an earlier endpoint by a later one, or takes the first
-    that matches a path: see `PathTable._add`.
+    with the scope `admin` and the health paths. The order matters to `PathTable._add`.
     """
     apart = gateway.config.server.admin_port is not None
     health = HealthApi(gateway, door)
@@ -134,8 +131,8 @@ class PathTable:
         endpoint, with the handlers of the earlier one for methods that the later one does not have. Two
         endpoints with `slashes` always stay two.
 
-        If several templates match a path, `find` returns an endpoint without placeholders; if there is none,
-        the one with `slashes` that was added first; if there is none, the one that was added first.
+        If several templates match a path, `find` prefers an endpoint without placeholders, then one with
+        `slashes`; of several, the one that was added first.
         """
         path = endpoint.template
         if endpoint.slashes:
@@ -155,14 +152,13 @@ class PathTable:
 
     def unlocked(self, path: str, raw: bytes, root: str) -> tuple[str, str | None]:
         """Return the path of a request without the client's key in it, and this key: for
-        `/key/KEY/v1/models`, ("/v1/models", "KEY"). If the path does not begin with `/key/` (after `root` and
-        `server.base_path`), return it unchanged, and None. The key is "" if nothing, or a slash that is
-        not encoded in `raw`, follows `/key/`.
+        `/key/KEY/v1/models`, ("/v1/models", "KEY"). The key may be "". If the path does not begin with
+        `/key/` (after `root` and `server.base_path`), or is one of LiteLLM's own paths below `/key/`
+        (`manages_keys`, such as `/key/info`), return it unchanged, and None.
 
-        A client in which only a base URL can be configured sends its key this way. LiteLLM's own paths below
-        `/key/` (`manages_keys`, such as `/key/info`) have no key. path: decoded; raw: the same path, still
-        percent-encoded, b"" = not known. root: the path below which another application has mounted this one,
-        "" = it is not mounted; if `path` contains it, the returned path still does.
+        A client in which only a base URL can be configured sends its key this way. path: decoded; raw: the
+        same path, still percent-encoded, b"" = not known. root: the path below which another application has
+        mounted this one, "" = it is not mounted; if `path` contains it, the returned path still does.
         """
         below = path.removeprefix(root)
         if not below.startswith(self._base + _KEY):
@@ -176,8 +172,8 @@ class PathTable:
 
     def find(self, path: str, root: str) -> tuple[Endpoint | None, dict[str, str]]:
         """Return the endpoint for a path, and the values of its placeholders by name. Slashes at the end of
-        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) do not change
-        which endpoint is found; a value with slashes may keep repeated slashes within it.
+        the path, repeated slashes, and prefixes that clients add to their base URL (`_meant`) are ignored; a
+        value with slashes may keep repeated slashes within it.
 
         If no endpoint matches, but paths that begin like this one belong to one protocol alone
         (`Face.alone`), return an endpoint of this protocol without methods, so that the error has the
@@ -215,9 +211,8 @@ class PathTable:
 
     def named(self, endpoint: Endpoint | None, path: str) -> str:
         """Return the name for a path in logs and errors: the endpoint's template. If there is no endpoint
-        with methods, the name is the path itself, but all that follows `/key/` in it is replaced by `…`,
-        because it may be a client's key. Only LiteLLM's own paths below `/key/` (`manages_keys`) stay as they
-        are. path: decoded.
+        with methods, the name is the path itself, with `…` in place of all that follows `/key/`, because it
+        may be a client's key (not in LiteLLM's own paths below `/key/`, see `manages_keys`). path: decoded.
         """
         if endpoint is not None and endpoint.methods:
             return endpoint.template
@@ -265,12 +260,10 @@ def _over(known: Endpoint | None, endpoint: Endpoint) -> Endpoint:
 
 
 def _meant(path: str) -> str:
-    """Return the path without the prefixes that a client's base URL has put before it. The first rule that
-    fits is applied. If `/openai/deployments/` follows API roots (such as `/v1`) or `/openai`, these are
-    removed: `/v1/openai/deployments/…` → `/openai/deployments/…`. Of several API roots in a row only the last
-    stays, and `/anthropic` before them: `/v1/v1/models` → `/v1/models`. A vendor's prefix, and the roots
-    before it, are replaced by `/v1`: `/v1/openai/v1/models` → `/v1/models`. Any other path is returned
-    unchanged.
+    """Return the path without one of the prefixes that a client's base URL has put before it; if there is
+    none, return it unchanged. Removed are API roots before another root (`/v1/v1/models` → `/v1/models`), and
+    roots before Azure's deployments (`/v1/openai/deployments/…` → `/openai/deployments/…`). A vendor's
+    prefix, and the roots before it, are replaced by `/v1`: `/v1/openai/v1/models` → `/v1/models`.
     """
     if (deployments := _DEPLOYMENTS.match(path)) is not None:
         return f"{azure.ROOT}/{path[deployments.end() :]}"
@@ -285,10 +278,9 @@ _MISPLACED: Final = re.compile(r"(/key/).+", re.IGNORECASE | re.DOTALL)
 
 
 def _first(rest: str, raw: bytes) -> str:
-    """Return the client's key at the beginning of `rest`, the decoded path after `/key/`. raw: the complete
-    path, still percent-encoded, in which a slash that belongs to the key is encoded, also one at its
-    beginning. If `raw` is b"" (not known) or does not fit to `rest`, the key ends at the first slash of
-    `rest`, and is "" if `rest` begins with a slash.
+    """Return the client's key at the beginning of `rest`, the decoded path after `/key/`; it ends at the
+    first slash that is not encoded in `raw`. raw: the complete path, still percent-encoded. If `raw` is b""
+    (not known) or does not fit to `rest`, the key ends at the first slash of `rest`.
     """
     key = unquote(raw.decode("latin-1").partition(_KEY)[2].partition("/")[0])
     return key if key and f"{rest}/".startswith(f"{key}/") else rest.partition("/")[0]

@@ -57,8 +57,8 @@ WRONG_VERSION: Final = ir.Fault(
 
 def standing(fault: ir.Fault, endpoint: Endpoint | None) -> list[tuple[bytes, bytes]]:
     """Return the headers that HTTP or the WebSocket protocol asks for in the answer for an error (RFC 9110,
-    RFC 6455), such as `allow` for 405; [] = there are none. endpoint: the endpoint of the request, None =
-    none was found; then `allow` is missing.
+    RFC 6455), such as `allow` for 405; [] = there are none. endpoint: that of the request, None = none was
+    found, so `allow` is missing.
     """
     if fault.kind == "authentication":
         return [(b"www-authenticate", b'Bearer realm="dragoman"')]

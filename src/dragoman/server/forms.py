@@ -100,7 +100,7 @@ class Upload:
 
     def form(self) -> Form:
         """Return the fields of the form; call this once, after `feed` has got the whole body. The values of
-        large files are memoryviews, which `__exit__` makes invalid; other values are bytes. Raises
+        files on disk are memoryviews, which `__exit__` makes invalid; other values are bytes. Raises
         RequestFailed: 400 if the form is incomplete; 503 if the temporary file fails.
         """
         with _blamed():
@@ -148,8 +148,8 @@ class Upload:
 
 @contextmanager
 def _blamed() -> Generator[None]:
-    """A context manager that turns a WireError into RequestFailed (400, 413: the client's fault) and an
-    OSError, which comes from the disk, into RequestFailed (503).
+    """A context manager that turns a WireError into RequestFailed (400 or 413) and an OSError, which comes
+    from the disk, into RequestFailed (503).
     """
     try:
         yield

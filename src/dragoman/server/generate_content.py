@@ -66,7 +66,7 @@ class GenerateContentApi:
             yield Endpoint(f"{root}/models/{{model}}", DIALECT, {"GET": Handler(self.model)}, slashes=True)
 
     def _methods(self) -> Iterator[tuple[str, Mapping[str, Handler]]]:
-        """Yield (path, {HTTP method: handler}) for each path that names a model, such as
+        """Yield (path, {HTTP method: handler}) for each path that names a model and an action, such as
         `/models/{model}:countTokens`. The caller puts a root, such as `/v1beta`, before the path.
         """
         runs = {
@@ -174,9 +174,9 @@ def listing(entry: Entry) -> dict[str, Any]:
 
 
 def _counted(body: bytes) -> bytes:
-    """Return the JSON of the request whose tokens are counted: the value of `generateContentRequest` in
-    `body`, else of `generate_content_request`, else `body` itself without these fields. A null counts as
-    missing. A `body` that is not a JSON object is returned unchanged; the engine refuses it.
+    """Return the JSON of the request whose tokens are counted: the value of `generateContentRequest` (or
+    `generate_content_request`) in `body`; if both are missing or null, `body` without them. A `body` that is
+    not a JSON object is returned unchanged; the engine refuses it.
     """
     try:
         head = decode_head(body)

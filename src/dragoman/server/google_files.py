@@ -91,9 +91,7 @@ class GoogleFilesApi(PassThroughApi):
     async def _upload(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
         begun. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for an upload that
-        this client has not begun; if no provider that the client may use has these files, or several have
-        them and the request does not choose one (`_able`, `_chosen`); and the errors of the call
-        (`_pass_to`).
+        this client has not begun; and the errors of `_able`, `_chosen` and `_pass_to`.
         """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")
@@ -112,9 +110,8 @@ class GoogleFilesApi(PassThroughApi):
     async def _file(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """List the files that the client may use (`Ownership.filtered`); or show, download or delete the file
         that the path names. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for a
-        file that the client may not use; 404 for any action (`files/ID:ACTION`) but GET `files/ID:download`;
-        if no provider that the client may use has these files, or several have them and the request does not
-        choose one (`_able`, `_chosen`); and the errors of the call (`_pass_to`).
+        file that the client may not use, and for any action (`files/ID:ACTION`) but GET `files/ID:download`;
+        and the errors of `_able`, `_chosen` and `_pass_to`.
         """
         able = self._able("google_files", request, _GEMINI.name)
         id_, colon, action = request.params.get("id", "").partition(":")
@@ -138,12 +135,11 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer, which is no error, to the client. The provider's ids and its address of
-        the upload are replaced by those that the client can use; the content of a file is sent byte for byte.
-        A list has only the files that the client may use (`_pages`). When an upload is complete, the entry of
-        the upload (not of its file) is removed from the store of owners; when a file is deleted, the entry of
-        the file. method: the HTTP method of the client's request. Raises RequestFailed if the answer's JSON
-        is too large or cannot be read, or if its address of the upload is at another server; and the errors
-        of `_pages`.
+        the upload are replaced by those that the client can use; the content of a file is sent as it is. A
+        list has only the files that the client may use (`_pages`). The store of owners forgets a complete
+        upload and a deleted file. method: the HTTP method of the client's request. Raises RequestFailed if
+        the answer's JSON is too large or cannot be read, if its address of the upload is at another server,
+        and as `_pages` does.
         """
         passage, known = call.passage, call.asked.known
         json = answer.headers.get("content-type", "").startswith("application/json")
@@ -212,14 +208,13 @@ class GoogleFilesApi(PassThroughApi):
 
     async def _pages(self, page: dict[str, Any], call: Call) -> dict[str, Any]:
         """Return the client's page of a list: the first of the provider's pages that has files which the
-        client may use (`Ownership.filtered`), with only these files. page: the provider's first page. Further
-        pages are fetched, because Google's clients fail at an empty page.
+        client may use (`Ownership.filtered`), with only these files. Further pages are fetched, because
+        Google's clients fail at an empty page. page: the provider's first page.
 
-        `nextPageToken` of the result leads to the next page with such files. It is missing if no later page
-        has such files. If `MOST_PAGES` pages were searched and no such next page was found among them, it
-        leads to the first page that was not searched. If no page of the list has such files, the result has
-        no field `files`. Raises RequestFailed if the first `MOST_PAGES` pages have none and more pages
-        follow; and the provider's error for a further page.
+        `nextPageToken` of the result leads to the next page with such files, or to the first page that was
+        not searched; it is missing if no further page has such files. If no page of the list has such files,
+        the result has no field `files`. Raises RequestFailed if the first `MOST_PAGES` pages have none and
+        more pages follow, and if a further page cannot be read.
         """
         passage, known = call.passage, call.asked.known
         shown: dict[str, Any] | None = None
@@ -260,8 +255,7 @@ class GoogleFilesApi(PassThroughApi):
     def _prefix(self, request: HttpRequest) -> str:
         """Return the gateway's address for uploads as this client reaches it
         (`https://host/…/upload/v1beta/files`). If the gateway needs keys, the address contains the key that
-        the client has sent (in the path, a header or the query). The scheme is https only if a proxy states
-        it (x-forwarded-proto), else http.
+        the client has sent. The scheme is https only if a proxy states it (x-forwarded-proto), else http.
         """
         raw = request.raw.decode("latin-1")
         before, found, after = raw.partition(_UPLOAD + "/")

@@ -27,10 +27,10 @@ from dragoman.wire.headers import HeaderMap
 
 class Again(NamedTuple):
     """The result of the checks of a head. A later request with the same head may be handled with this result,
-    without repeating the checks (`Head.again` says when). keys: the gateway's keys at the time of the checks;
-    the result is not used any more when the gateway has other keys. caller: the client. handler: the
-    endpoint's handler for the method, which takes a JSON body. query: the fields of the query string; of a
-    repeated field the last value.
+    without repeating the checks (`Head.again`). keys: the gateway's keys at the time of the checks; the
+    result is not used any more when the gateway has other keys. caller: the client. handler: the endpoint's
+    handler for the method, which takes a JSON body. query: the fields of the query string; of a repeated
+    field the last value.
     """
 
     keys: ClientKeys
@@ -106,7 +106,7 @@ class Arrival(msgspec.Struct, frozen=True):
 
 def query_of(stated: str) -> dict[str, str]:
     """Return the decoded fields of a query string; of a repeated field the last value. stated: without `?`.
-    Raises RequestFailed (400) for more than `_QUERY_FIELDS` (256) fields; empty ones (`&&`) count, too.
+    Raises RequestFailed (400) for more than 256 fields; empty ones (`&&`) count, too.
     """
     if not stated:
         return {}

@@ -47,15 +47,13 @@ class HealthApi:
         await client.answer(503 if health["status"] == "draining" else 200, (), encode(health))
 
     def _tells(self, request: HttpRequest) -> bool:
-        """Whether this client gets the details of the gateway's health.
+        """Whether this client gets the details of the gateway's health. They are about all tenants: the names
+        of all providers, what they refused and why, and how much is counted and stored.
 
         At the Unix socket: True. At the public door, if `server.admin_port` is set: False. Otherwise the
         client must send a key in a header (a key in the path does not count), and the key must belong to no
         tenant: any such key of the configuration, or one of the database with the scope `read` or `admin`.
         Without a key it is True only if the gateway has no keys and only this machine can connect (`ANYONE`).
-
-        The details are about all tenants: the names of all providers, what they refused and why, and how much
-        is counted and stored.
         """
         if self._door == "public" and self._gateway.config.server.admin_port is not None:
             return False

@@ -142,8 +142,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def _repeats(self, known: Repeatable, data: bytes) -> bool:
         """Begin a request and return True, if its head repeats `known`, the head of the request before it;
-        only the number in content-length may differ. data: the bytes of one read. False = `data` does not
-        begin with this head (complete), or has bytes after the request; then nothing was done.
+        only the number in content-length may differ. data: the bytes of one read. False = nothing was done:
+        `data` does not begin with this complete head, or has bytes after the request.
         """
         if (repeated := known.repeated_by(data)) is None:
             return False
@@ -191,8 +191,8 @@ class HttpProtocol(asyncio.Protocol):
             self.pause_reading()
 
     def _count_kept(self, came: int = 0) -> None:
-        """Report to `Connections.keep` how many bytes (roughly) unfinished and waiting requests need; it may
-        end this connection. came: how many bytes were just read.
+        """Report to `Connections.keep`, which may end this connection, about how many bytes unfinished and
+        waiting requests need. came: how many bytes were just read.
         """
         kept = self.pending
         waiting = len(self._cycles) - 1
@@ -252,8 +252,8 @@ class HttpProtocol(asyncio.Protocol):
             self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """End the connection after the answers to the requests whose heads have come in. End it at once if
-        there is no such request, or if the next request waits for the client to read earlier answers.
+        """End the connection after the answers to the requests whose heads have come in; at once if there is
+        no such request, or if the next request waits for the client to read earlier answers.
         """
         if self._held_since is not None:
             self.transport.abort()
@@ -264,8 +264,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def idle_since(self) -> float | None:
         """Return since when the connection has waited for its client (seconds of `SYSTEM.monotonic`): to read
-        earlier answers, or to send a request or the rest of one. None = it does not wait: a request that has
-        come in completely is being answered, or a piece of a body came in less than `_BRIEFLY` seconds ago.
+        earlier answers, or to send a request or the rest of one. None = it does not wait, or it has waited
+        for a body for less than `_BRIEFLY` seconds.
         """
         if self._held_since is not None:
             return self._held_since
@@ -287,10 +287,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End the connection if the client sends too late: a head, the first or next request, or the rest of
-        a body whose request was answered. If a head is late, the client gets an error. After a refusal, end
-        the connection after `_LINGER` seconds. While a request is unanswered, end nothing; but if the next
-        request waits for the client to read earlier answers, begin it when the client has read enough. now:
-        the time of `SYSTEM.monotonic`, in seconds.
+        a body whose request was answered. After a refusal, end it some seconds later. While a request is
+        unanswered, end nothing; but if the next request waits for the client to read earlier answers, begin
+        it when the client has read enough. now: the time of `SYSTEM.monotonic`, in seconds.
         """
         self._begin_held()
         if self._cycles or self.transport.is_closing():
@@ -325,10 +324,10 @@ class HttpProtocol(asyncio.Protocol):
         self._chunks = self._body_size = 0
 
     def head_came(self) -> None:
-        """Begin the request whose head is complete, unless it becomes a WebSocket. If it asks for another
-        upgrade, or for a WebSocket while an earlier request is unanswered, the head is parsed again without
-        its Upgrade header. The request waits if an earlier one is unanswered. Raises Refused if
-        `refusals.MOST_AHEAD` requests are unanswered, or the URL is invalid.
+        """Begin the request whose head is complete, unless it becomes a WebSocket; if an earlier one is
+        unanswered, let it wait. If it asks for an upgrade that it does not get, the head is parsed again
+        without its Upgrade header. Raises Refused, for example if `refusals.MOST_AHEAD` requests are
+        unanswered.
         """
         parser = self._parser
         if len(self._cycles) >= refusals.MOST_AHEAD:
@@ -420,9 +419,9 @@ class HttpProtocol(asyncio.Protocol):
             self.loop.call_soon(self._begin_held)  # uvloop writes at the end of this turn of the loop
 
     def _leave_body(self) -> None:
-        """If the latest request was answered after a chunk of its body had begun and before the body has
-        ended (as after a wrong key), ignore all further input, and end our side of the connection, so that
-        the client sees the end. Otherwise do nothing.
+        """If the latest request was answered before its body, which comes in chunks, has ended (as after a
+        wrong key), ignore all further input, and end our side of the connection, so that the client sees the
+        end.
         """
         if self._complete or self._parser.in_head or self._cycles or self._ignores_input or not self._chunks:
             return
@@ -481,10 +480,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def refuse(self, fault: ir.Fault) -> None:
         """Send this error for the request that is coming in, end our side of the connection, and ignore all
-        further input. The error is not sent in two cases. If an answer to this request has begun, the
-        connection is cut at once. If earlier requests are unanswered, the connection is cut at once if this
-        request's body is coming in; otherwise it ends after their answers. Does nothing if input is ignored
-        already, or the connection is closing.
+        further input. If an answer to this request has begun, or earlier requests are unanswered, the error
+        is not sent: the connection is cut, or ends after the earlier answers. Does nothing if input is
+        ignored already, or the connection is closing.
         """
         if self._ignores_input or self.transport.is_closing():
             return

@@ -15,10 +15,9 @@ _CHAIN: Final = 1000
 
 def described(headers: Mapping[str, str]) -> tuple[str | None, str | None]:
     """Return (the addresses that proxies state in the header x-forwarded-for, the client's program from the
-    header user-agent). None = the header is missing. Of a long chain of addresses the last ones are returned
-    (`_last`), at most `_CHAIN` characters: the first ones are the client's own words, the last ones those of
-    the nearest proxies. Of user-agent the first `_LONGEST` characters are returned. headers: with lower-case
-    names.
+    header user-agent). None = the header is missing. Of a long chain of addresses the last ones are returned,
+    at most `_CHAIN` characters: the first ones are the client's own words, the last ones those of the nearest
+    proxies. Of user-agent the first `_LONGEST` characters are returned. headers: with lower-case names.
     """
     forwarded, agent = headers.get("x-forwarded-for"), headers.get("user-agent")
     return forwarded and _last(forwarded), agent and agent[:_LONGEST]

@@ -43,8 +43,8 @@ async def ask(app: App, path: str, body: Any, headers: Mapping[str, str]) -> Any
     application/json, else as bytes. path: with the query string, if any. headers: added to the request; a
     `host` and a `content-type` among them replace `localhost` and `application/json`, a `content-length` has
     no effect. Raises CallFailed for an error answer (status 400 or above), if there is no answer or only its
-    beginning (503), and for a path or headers that no HTTP request can have (400); TypeError or ValueError
-    for a body that `json.dumps` refuses; msgspec.DecodeError if the answer states JSON and is none.
+    beginning (503), and for a path or headers that no HTTP request can have (400); the error of `json.dumps`
+    for a body that it refuses; msgspec.DecodeError if the answer states JSON and is none.
     """
     async with aclosing(_Request(app, path, body, headers).pieces()) as pieces:
         kind = await anext(pieces)
@@ -84,8 +84,8 @@ def _event(frame: bytes) -> Any:
 
 class _Request:
     """One POST request to the application, with a queue for the ASGI messages of its answer. The constructor
-    raises CallFailed (400) for a path or headers that no HTTP request can have, and TypeError or ValueError
-    for a body that `json.dumps` refuses.
+    raises CallFailed (400) for a path or headers that no HTTP request can have, and the error of `json.dumps`
+    for a body that it refuses.
     """
 
     def __init__(self, app: App, path: str, body: Any, headers: Mapping[str, str]) -> None:

@@ -65,8 +65,8 @@ class Line:
     def send(self, message: bytes) -> bool:
         """Send a message without waiting; datagrams that the system does not take now are sent later. Returns
         False, and sends nothing, if the message is larger than `LARGEST` (8 MB), or if it and the bytes that
-        wait already are more than `_BACKLOG` (16 MB); else True. After True the message may still be lost,
-        for example if the other end is gone.
+        wait already are more than `_BACKLOG` (16 MB). After True the message may still be lost, for example
+        if the other end is gone.
         """
         if len(message) > LARGEST or self._waiting_bytes + len(message) > _BACKLOG:
             return False

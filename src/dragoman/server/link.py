@@ -43,10 +43,10 @@ class Link:
 
     began: when the first byte of the request came in, in monotonic seconds; for a WebSocket, when its
     handshake was read; under another ASGI server, when the application got the request. body: the complete
-    body of the request, if it has come in already; whoever reads it sets it to None. If it is None before,
-    the body must be read with ASGI's `receive`. lost: whether the client has disconnected. task: the task of
-    the handler, None = there is none. running: True = `drop` cancels `task`; False = `drop` only sets `lost`.
-    watcher: the task that `watch` has started, None = there is none.
+    body of the request, when it has come in and until it is taken; otherwise None: the body must be read with
+    ASGI's `receive`. lost: whether the client has disconnected. task: the task of the handler, None = there
+    is none. running: True = `drop` cancels `task`; False = `drop` only sets `lost`. watcher: the task that
+    `watch` has started, None = there is none.
     """
 
     __slots__ = ("began", "body", "lost", "running", "task", "watcher")

@@ -64,9 +64,9 @@ class LiteLlmKeys:
         without a budget, what it has ever spent (in USD; only stored usage counts, so it is 0.0 if none is
         stored).
 
-        Raises RequestFailed: 404 if there is no such key, if the client may not see it, if a disabled key is
-        stated by itself and not by its name, or if the client has no key and states none; 503 if the store of
-        usage fails.
+        Raises RequestFailed: 404 if there is no such key, if the client may not see it, if the query has a
+        disabled key and not its name, or if the client has no key and states none; 503 if the store of usage
+        fails.
         """
         caller = request.caller
         name = self._name_of(request.query.get("key"), caller)
@@ -129,8 +129,8 @@ class LiteLlmKeys:
 
     def _name_of(self, stated: str | None, caller: Caller) -> str | None:
         """Return the name of the key that a query means. stated: a key, or the name of a key; None = the
-        client's own key. The result is None if the gateway has no such key; also if `stated` is a disabled
-        key itself. A disabled key is found by its name.
+        client's own key. The result is None if the gateway has no such key, or if `stated` is a disabled key
+        and not its name.
         """
         if stated is None or stated == caller.name:
             return caller.name
@@ -160,10 +160,9 @@ class LiteLlmKeys:
         self, subject: Subject, name: str, found: ClientKey | KeyEntry | Permitted
     ) -> dict[str, Any]:
         """Return the fields that keys, users and teams have in common. name: of the key, user or team, whose
-        entry is `found`. The budget is the limit that `_budget` chooses: `max_budget` if it is hard,
-        `soft_budget` if it is soft. `spend` is what was spent in its present window; without a budget, what
-        was ever spent; both in USD, and as far as usage is stored. Raises RequestFailed (503) if the store of
-        usage fails.
+        entry is `found`. `spend` is what was spent in the present window of the budget (`_budget`); without a
+        budget, what was ever spent; both in USD, and as far as usage is stored. Raises RequestFailed (503) if
+        the store of usage fails.
         """
         try:
             limits, unreadable = limits_of(found.limits, name, subject) if found.limits else (), False

@@ -60,7 +60,7 @@ class MessagesApi:
     async def count_tokens(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the number of input tokens that the request in the body has. The body may lack `max_tokens`,
         and its `stream` has no effect. The engine counts and sends the answer, also an error. Raises
-        RequestFailed (400) for an invalid header X-Session-Id that counts (see `ChatApi.inbound`).
+        RequestFailed (400) for an invalid header X-Session-Id (see `ChatApi.inbound`).
         """
         inbound = msgspec.structs.replace(
             self._chat.inbound(DIALECT, request), body=_bounded(request.body), operation="count"

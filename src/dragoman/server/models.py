@@ -58,9 +58,9 @@ class ModelsApi:
 
     async def model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one entry of the model list, in the form of the client's protocol. In OpenAI's form it also
-        has `compatibility`: by the name of a protocol of clients, what of its requests the model supports; a
-        protocol for which this is not known is missing. Raises RequestFailed (404) if there is no such model,
-        or if the caller may not use it.
+        has `compatibility`: by the name of a protocol of clients, what of its requests the model supports, as
+        far as this is known. Raises RequestFailed (404) if there is no such model, or if the caller may not
+        use it.
         """
         if (own := self._owner(request.headers)) is not None:
             await own.model(request, exchange, client)
@@ -74,9 +74,7 @@ class ModelsApi:
     async def delete(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at its provider. Raises RequestFailed: 405 if the headers are those of a
         protocol with its own form of the model list (`own`), because these protocols cannot delete models;
-        404 for a model that the caller may not use or that does not exist; 403 for a model whose name is not
-        that of a fine-tuned model, or if the client may not use fine-tuning; 400 if the provider is not
-        clear; 501 if no provider passes fine-tuning through; and the provider's error.
+        404 for a model that the caller may not use; and the errors of `PassThroughApi.delete_model`.
         """
         if self._owner(request.headers) is not None:
             text = "Models cannot be deleted in this protocol."

@@ -65,10 +65,10 @@ class OperationsApi:
         *,
         errors: ErrorCodec | None = None,
     ) -> None:
-        """Let the engine answer a request for an operation. path: the operation's path without a root (a key
-        of `PATHS`). errors: writes errors in the form of another protocol; None = OpenAI's form. The engine
-        sends its errors to the client itself. Raises RequestFailed (400) only for an invalid header
-        X-Session-Id that counts (see `ChatApi.inbound`).
+        """Let the engine answer a request for an operation; the engine sends its errors to the client itself.
+        path: the operation's path without a root (a key of `PATHS`). errors: writes errors in the form of
+        another protocol; None = OpenAI's form. Raises RequestFailed (400) for an invalid header X-Session-Id
+        (see `ChatApi.inbound`).
         """
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(

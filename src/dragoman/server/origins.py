@@ -70,10 +70,10 @@ class Origins:
 
     def preflight(self, origin: str | None, headers: str) -> Headers:
         """Return headers for the answer to an OPTIONS request, by which a browser asks whether a page of this
-        origin may send a request. They are sent in addition to those of the method `headers`. headers: the
-        names of the headers that the page wants to send, separated by commas; the answer allows all of them.
-        If `origin` is None or its pages may not call, the result is only `Allow`, which permits the page
-        nothing.
+        origin may send a request. They are sent in addition to those of the method `headers`. If `origin` is
+        None or its pages may not call, the result is only `Allow`, which permits the page nothing. headers:
+        the names of the headers that the page wants to send, separated by commas; the answer allows all of
+        them.
         """
         if origin is None or not (self._any or self._allows(origin)):
             return (_ALLOW,)

@@ -75,9 +75,9 @@ class Ownership:
     # --- Requests --------------------------------------------------------------------------------------
 
     async def named(self, owner: str, stated: Sequence[Stated]) -> Known:
-        """Return the client's objects that the ids in a request name. owner: the client's name. Left out are
-        unknown ids, ids of other clients' objects, and ids of another kind than stated; `admit` decides
-        whether they are errors.
+        """Return the client's objects that the ids in a request name. owner: the client's name. Unknown ids,
+        ids of other clients' objects, and ids of another kind than stated are left out, and are no errors
+        here (see `admit`).
         """
         if not stated:
             return Known(owner, {})

@@ -44,8 +44,8 @@ class Parent:
 
     async def ask(self) -> Outcome:
         """Ask the parent to reload the configuration in all processes, and return the outcome. A failure is
-        not raised: it is in the outcome's `problems`. If the parent does not answer within `_PATIENCE`
-        seconds, or if this gateway stops (`give_up`), the only problem is that the parent does not answer.
+        in the outcome's `problems`. If the parent does not answer within `_PATIENCE` seconds, or if this
+        gateway stops (`give_up`), the only problem is that the parent does not answer.
         """
         if self._ended:
             return self._unanswered()

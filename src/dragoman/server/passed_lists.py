@@ -49,9 +49,8 @@ async def _chained(
     first: dict[str, Any], path: str, query: dict[str, str], fetch: Fetch, own: Own
 ) -> dict[str, Any]:
     """Return the first page with objects of the client, in a list where each page has a token for the next
-    page (Anthropic's files). The objects of other clients are removed, so the page may be short. If no page
-    has objects of the client, return the last page, empty. Raises RequestFailed if none of `MOST_PAGES` pages
-    has such objects and more follow.
+    page (Anthropic's files). The page may be short. If no page has objects of the client, return the last
+    page, empty. Raises RequestFailed if none of `MOST_PAGES` pages has such objects and more follow.
     """
     page, kept, pages = first, await own(first["data"]), 1
     while not kept and page.get("next_page") is not None:
@@ -68,9 +67,8 @@ async def _linked(
 ) -> dict[str, Any]:
     """Return a page of a list whose query can name the object after which a page begins, or before which it
     ends. The page is filled with the client's objects from further pages, up to the query's `limit` (if that
-    is missing or no number: up to the number of objects of all clients in the first page). After `MOST_PAGES`
-    pages, or an empty page of the provider, it may be short. Raises RequestFailed if none of these pages has
-    objects of the client and more follow.
+    is missing or no number: up to the size of the first page), but from at most `MOST_PAGES` pages. Raises
+    RequestFailed if none of these pages has objects of the client and more follow.
     """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form

@@ -1,9 +1,10 @@
 """Passes requests for files, batches, fine-tuning jobs and similar objects (resources) through to a provider.
 
 In JSON bodies, the ids of objects are translated, and other clients' objects are removed from lists
-(`server.owned`). Other contents pass byte for byte. `dialects.resources` lists the paths and methods that
-pass; this module lists the headers. A client key that is limited to some models, or to operations without
-`pass_through`, may at most use files and uploads (`_FREE`): a batch can name any model and any operation.
+(`server.owned`). The contents of files pass as they are. `dialects.resources` lists the paths and methods
+that pass; this module lists the headers. A client key that is limited to some models, or to operations
+without `pass_through`, may at most use files and uploads (`_FREE`): a batch can name any model and any
+operation.
 
 A request goes to the provider that has the first object which the request names. If the request names no
 object, it goes to the provider that the header `X-Dragoman-Provider` names. Without this header, it goes to
@@ -158,9 +159,8 @@ class PassThroughApi:
 
     async def delete_model(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Delete a fine-tuned model at the provider that has it. The path names the model, with or without
-        the provider's name before it. Raises RequestFailed: 404 for an unknown model; 403 for a model whose
-        name is not that of a fine-tuned model (`ft:…`), or if the client may not use fine-tuning; 400 if the
-        provider is not clear; 501 if no provider passes fine-tuning through; and the provider's error.
+        the provider's name before it. Raises RequestFailed: 403 for a model whose name is not that of a
+        fine-tuned model (`ft:…`), or 404 if there is no such model; and the errors of `_pass`.
         """
         name = request.params["model"]
         exchange.asked = name
@@ -197,10 +197,8 @@ class PassThroughApi:
     ) -> None:
         """Pass a request for a resource through to the provider, and the answer back to the client; record
         the call in `exchange`. path: the template without the root. face: the protocol of the path; another
-        protocol with this resource is used if the headers are those of its clients. Raises RequestFailed: 403
-        or 501 if there is no provider for this client (`_able`); 404 for an id that the client may not use,
-        400 if the provider is not clear (`_asked`); the errors of limits; the provider's error; and the error
-        of a body that cannot be read. Raises ClientGone if the client disconnects while it sends the body.
+        protocol with this resource is used if the headers are those of its clients. Raises RequestFailed as
+        `_able`, `_asked` and `_pass_to` do, and ClientGone if the client disconnects while it sends the body.
         """
         told = (one for one, where in faces() if resource in _offered(one) and where.serves(request.headers))
         able = self._able(resource, request, _form(next(told, face)))
@@ -219,8 +217,7 @@ class PassThroughApi:
     ) -> None:
         """Choose the credential, call the provider, pass the answer back to the client, and account for the
         call. passage: the provider. Raises RequestFailed if there is no usable credential, or the provider is
-        disabled (`with_credential`); if a limit of the client is reached; and the errors of `_relay` (of the
-        client's body, and of the provider).
+        disabled (`with_credential`); if a limit of the client is reached; and as `_relay` does.
         """
         passage = with_credential(self._gateway, passage, request)
         now = self._gateway.seams.monotonic
@@ -302,7 +299,7 @@ class PassThroughApi:
 
     async def _answer(self, method: str, client: HttpClient, call: Call, answer: Answer) -> None:
         """Send a provider's answer, which is a success, to the client. JSON gets the ids that clients use, if
-        the path has places of ids in answers (`Ids.answer`); other contents pass byte for byte. For the
+        the path has places of ids in answers (`Ids.answer`); other contents pass as they come in. For the
         method DELETE, the object is removed from the store of owners. Raises RequestFailed for JSON that
         cannot be read or has more than `MOST_EDITED` bytes, and if `_listed` or the store of owners fails.
         """
@@ -369,10 +366,9 @@ class PassThroughApi:
 
     async def _show(self, entries: Sequence[Any], page: dict[str, Any], call: Call, *, new: bool) -> None:
         """Write the ids that clients use into objects of an answer, and remove the provider's server from
-        addresses of results. entries: the objects, which are changed. page: the list's JSON object, in which
-        `first_id` and `last_id` are set to the first and last id of `entries` (None = no ids), unless they
-        are missing or null; {} = the answer is not a list. new: True = the client becomes the owner of
-        objects that have no owner; False = only of those inside an object that has one (`Ownership.show`).
+        addresses of results. entries: the objects, which are changed. page: the list's JSON object, whose
+        `first_id` and `last_id` are set to those of `entries`, unless they are missing or null; {} = the
+        answer is not a list. new: as in `Ownership.show`.
         """
         await self._ownership.show(entries, call.asked.ids, call.asked.known, call.passage, new=new)
         for entry in entries:
@@ -408,8 +404,8 @@ class PassThroughApi:
     ) -> tuple[Passage, Asked]:
         """Return the provider for a request, and the request with the provider's ids. The client's body is
         read here if bodies on this path may contain ids. path: the template without the root. able: from
-        `_able`. Raises RequestFailed: 404 for an id that the client may not use; 400 or 404 if the provider
-        is not clear or not in `able` (`_chosen`); and the errors of a body (`_whole`, `_value`).
+        `_able`. Raises RequestFailed: 404 for an id that the client may not use; and as `_chosen`, `_whole`
+        and `_value` do.
         """
         ids = IDS[path]
         params, pairs = dict(request.params), pairs_of(self._gateway, request)
@@ -589,9 +585,9 @@ async def flow(
 def headers_of(answer: Answer, call: Call, named: str = "", *, whole: bool) -> list[tuple[bytes, bytes]]:
     """Return the headers for the client: the provider's headers that are passed on, headers that keep
     browsers from running the answer as a page, the provider's name, and those about the client's limits and
-    the cost (`Meter.headers`). If limits of this gateway apply, the provider's headers about its limits are
-    left out. named: the value of content-disposition, with the ids that clients use; "" = none. whole: True =
-    the provider's content-length is left out.
+    the cost (`Meter.headers`). If limits of this gateway apply, they replace the provider's. named: the value
+    of content-disposition, with the ids that clients use; "" = none. whole: True = the provider's
+    content-length is left out.
     """
     passage, meter = call.passage, call.meter
     passed = [

@@ -60,9 +60,8 @@ class Asking:
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
         list without asking a model. path: of the endpoint; Ollama's old path (`/api/embeddings`) has another
-        form of request and answer. Raises RequestFailed: 400 for a wrong body, for an invalid header
-        X-Session-Id that counts (see `ChatApi.inbound`), or if a request without texts names no model and
-        there is no default model; 404 for an unknown model. The engine sends all other errors itself.
+        form of request and answer. Raises RequestFailed, for example for a wrong body (400) or an unknown
+        model (404). The engine sends its errors itself.
         """
         old = path == OLD_PATH
         stated = head(self._gateway, request)
@@ -92,8 +91,8 @@ class Asking:
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
         """Return the request as the engine's input. stated: the fields of the body. route: of the model to
         ask; in the body, the route's name replaces the client's name. name: the model's name as the client
-        wrote it, "" = the client named no model. The answer shows `name`, or the route's name if `name` is
-        "".
+        wrote it, which the answer shows; "" = the client named no model, and the answer shows the route's
+        name.
         """
         inbound = self._inbound(face, request)
         body = request.body if name == route.asked else encode_head({**stated, "model": route.asked})

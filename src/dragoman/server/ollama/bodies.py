@@ -70,8 +70,7 @@ def is_empty(raw: msgspec.Raw | None) -> bool:
 
 def value(raw: msgspec.Raw | None) -> Any:
     """Return a JSON value, decoded. None = the value is missing (`raw` is None), null, or invalid JSON; the
-    engine refuses invalid JSON later. raw: a value that `head` has returned, so its nesting is limited; a
-    value with about 1,000 levels would raise RecursionError.
+    engine refuses invalid JSON later. raw: a value that `head` has returned, so its nesting is limited.
     """
     try:
         return None if raw is None else msgspec.json.decode(raw)

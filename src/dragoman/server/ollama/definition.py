@@ -60,9 +60,9 @@ class Definition(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
     def on(self, route: Route) -> Route:
-        """Return a copy of the model's route with everything that this definition adds. Defaults of the
-        definition replace the route's defaults of the same name; None removes the route's default. If the
-        definition has a system message, it replaces that of the route; so do its opening messages.
+        """Return a copy of the model's route with everything that this definition adds. Defaults, a system
+        message and opening messages of the definition replace those of the route (defaults by their names); a
+        default of None removes the route's.
         """
         defaults = {**route.defaults, **self.defaults}
         return msgspec.structs.replace(

@@ -45,9 +45,9 @@ _PAD: Final = 30
 
 
 class _File(NamedTuple):
-    """The facts about a model's file on this machine. size: in bytes, 0 = unknown. digest: the file's
-    SHA-256; None = unknown, as for each file that the operator has brought. header: the file's metadata; None
-    = its name does not end with `.gguf`. If the file cannot be read, all facts are unknown.
+    """The facts about a model's file on this machine; if the file cannot be read, all are unknown. size: in
+    bytes, 0 = unknown. digest: the file's SHA-256; None = unknown, as for each file that the operator has
+    brought. header: the file's metadata; None = unknown, or its name does not end with `.gguf`.
     """
 
     size: int = 0
@@ -238,7 +238,7 @@ def _in_short(parameters: int) -> str:
 
 def _capabilities(route: Route, model: LocalModel | None) -> list[str]:
     """Return what a model can do, in Ollama's words, such as `["completion", "tools"]`. An embedded model
-    that does not chat, and a model with "embed" in its name, has at most one word. Any other model has
+    that does not chat has at most one word, as has a model with "embed" in its name. Any other model has
     "completion"; "tools", unless it is known not to have tools; "vision" and "thinking" only if it is known
     to have them. model: the embedded model, None = a provider's model.
     """

@@ -77,13 +77,13 @@ class Keeper(Protocol):
 
     async def keep(self, caller: Caller, wanted: Wanted) -> None:
         """Create a name, or replace the created name with exactly the same spelling. caller: the owner of the
-        name from now on. The caller of this method has checked that the client may do this; the database
-        checks again that the client may change the name (403).
+        name from now on, for whom it was checked that this is allowed; the database checks again that the
+        owner may change the name (403).
         """
 
     async def drop(self, caller: Caller, name: str) -> None:
-        """Remove a created name, which must exist. caller: the client that removes it. Only the database
-        checks again that the client may change the name (403).
+        """Remove a created name, which must exist. caller: the client that removes it, for whom it was
+        checked that this is allowed; the database checks it again (403).
         """
 
 
@@ -153,8 +153,7 @@ class InDatabase:
 
     async def _base(self, wanted: Wanted) -> dict[str, Any]:
         """Return an alias that stands for the source, as a JSON object in which `${` is escaped; the new
-        definition is not in it. If the source is a created name, its alias is copied without its tenant, so
-        that the new name does not depend on the source.
+        definition is not in it. If the source is a created name, its alias is copied without its tenant.
         """
         if wanted.source is not None:
             kept = await self._adding.entries()
@@ -177,10 +176,8 @@ class InDatabase:
         return made
 
     async def _make(self, change: Change) -> Made:
-        """Make a change. Raises RequestFailed: 400 if the name is in the configuration's files or the new
-        alias is wrong; 403 if the client may not change the name; 409 if other names need the old one, or
-        there are too many added entries; 503 if the configuration has other problems, or the database fails.
-        The error does not show problems of other parts of the configuration, which concern only the operator.
+        """Make a change. Raises RequestFailed if the change is refused, or the database fails. The error does
+        not show problems of other parts of the configuration, which concern only the operator.
         """
         try:
             return await self._adding.make(change)
@@ -239,9 +236,8 @@ def _made(entry: AddedEntry) -> MadeName | None:
 
 
 def _over(base: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of the alias `base` with further settings. A setting in `settings` replaces the same
-    setting of `base`, with two exceptions: defaults are merged, and of two defaults of the same name the one
-    in `settings` is used; of two context windows, the smaller one is used.
+    """Return a copy of the alias `base` with further settings, which replace those of `base`. But defaults
+    are merged by their names, and of two context windows, the smaller one is used.
     """
     made = {**base, **settings}
     if "defaults" in made:

@@ -6,10 +6,10 @@ all protocols. If its creator has a tenant, only clients of this tenant and admi
 client must also be allowed to use the source (`routing.route.Reserved`).
 
 Some clients cannot manage names: those that are limited to some models, and those without a key if the
-gateway has keys or accepts connections from other machines (`EVERYBODY`; clients that `keyless_faces` admits
-are other callers). All other clients can change the names that they have created. An administrator can change
-all created names, an administrator of a tenant those of this tenant. Nobody can change names of the
-configuration. The module `made` stores the names.
+gateway has keys or accepts connections from other machines (`EVERYBODY`), unless `keyless_faces` admits them.
+All other clients can change the names that they have created. An administrator can change all created names,
+an administrator of a tenant those of this tenant. Nobody can change names of the configuration. The module
+`made` stores the names.
 """
 
 from __future__ import annotations
@@ -68,9 +68,8 @@ class Managing:
     async def create(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Create or replace a name that adds a system message, messages and parameters to a model. Send lines
         that say which deployment is used and what is left out, and success as the last line; with `stream:
-        false`, only the last line. Raises RequestFailed for a wrong or too large body, a body with model
-        weights, an unknown model, a client that may not manage names, a name of the configuration or of
-        another client, too many created names, and if the name cannot be stored.
+        false`, only the last line. Raises RequestFailed for a wrong or too large body, for model weights, for
+        an unknown model, for a name or client that is refused, and if the name cannot be stored.
         """
         if len(request.body) > LARGEST:
             raise RequestFailed(_TOO_LARGE)
@@ -150,11 +149,9 @@ class Managing:
         raise RequestFailed(_NOTHING_IN)
 
     def _refuse(self, caller: Caller, names: Mapping[str, MadeName], name: str, size: int) -> None:
-        """Raise RequestFailed: 403 if `name` is a created name that the client may not change, or the name of
-        a provider's model and the client is no administrator; 400 if the name belongs to the configuration
-        (upper and lower case make no difference), if there are too many created names, or if their
-        definitions would be too large together with the new one. names: all created names. size: of the new
-        definition, in bytes.
+        """Raise RequestFailed if this client may not create or replace `name`, or if too many names were
+        created, or their definitions would be too large together with the new one. names: all created names.
+        size: of the new definition, in bytes.
         """
         gateway = self._gateway
         known = among(names, name)
