@@ -14,13 +14,12 @@ import msgspec
 from dragoman.errors import WireError
 
 MOST_CANDIDATES: Final = 1000
-"""The most candidates in a stream of the chat family or of Gemini. OpenAI allows 128, the others fewer."""
+"""The most candidates in a stream of the chat family or of Gemini. OpenAI allows 128."""
 MOST_CALLS: Final = 1000
 """The most tool calls of one candidate in a stream of the chat family. OpenAI allows 128 tools."""
 MOST_LEFTOVERS: Final = 1000
 """The most unknown members of one answer, candidate or block; in some decoders also the most unknown events
-or deltas. Each new one is compared with the others, or copied.
-"""
+or deltas."""
 MOST_CITATIONS: Final = 10_000
 """The most citations of one candidate in Gemini's streams, which are kept until it ends."""
 MOST_OPEN: Final = 1000
@@ -28,16 +27,13 @@ MOST_OPEN: Final = 1000
 Responses."""
 MOST_KEPT: Final = 200_000
 """The most JSON values, inside arrays and objects, that a decoder keeps in memory of one stream. An empty
-object takes three bytes in a stream and 72 in memory.
-"""
+object takes three bytes in a stream, but far more in memory."""
 _FLAT: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Kept:
     """Counts the JSON values inside the arrays and objects of one stream that a decoder keeps in memory.
-
-    most: the most values that the decoder may keep; if it keeps more, all methods except `drop` raise
-    WireError. values: the number of values that it keeps now.
+    most: the most values that the decoder may keep. values: the number of values that it keeps now.
     """
 
     __slots__ = ("_late", "_most", "values")
@@ -68,10 +64,9 @@ class Kept:
             self.values -= inner_values(value)
 
     def late(self, name: str, value: Any) -> None:
-        """Count the values inside an unknown member of a stream. name: the member's name. value: its decoded
-        JSON value. If the stream sends a member of the same name again, its latest value counts instead of
-        the earlier one. Raises WireError for more than `MOST_LEFTOVERS` different names, or if the decoder
-        keeps too many values.
+        """Count the values inside an unknown member of a stream, instead of those of the earlier member of
+        the same name. value: its decoded JSON value. Raises WireError for more than `MOST_LEFTOVERS`
+        different names, or if the decoder keeps too many values.
         """
         if name not in self._late:
             refuse_more(len(self._late), MOST_LEFTOVERS, "unknown members of the stream")
@@ -98,8 +93,7 @@ class Kept:
 
 def inner_values(value: Any) -> int:
     """Return the number of array entries and object members, at any depth, inside a JSON value or an IR
-    struct. A tuple counts as an array. The fields of a struct itself are not counted, only the entries and
-    members inside their values.
+    struct. A tuple counts as an array. The fields of a struct themselves are not counted.
     """
     count = 0
     waiting = [value]

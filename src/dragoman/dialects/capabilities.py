@@ -20,16 +20,12 @@ think. Without this value, such a request is not refused here."""
 
 def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
     """Return the fault for the first feature in a request that the model is known not to support; None = the
-    request is not refused. Looked at are: chat itself, thinking, tools, structured output, images and audio
-    in the answer, and images, audio and documents in the prompt. Videos are never refused.
+    request is not refused. Looked at are chat itself, thinking (only if it is `DEMANDED`), tools, structured
+    output (only if the model has no tools either), images and audio in the answer, and images, audio and
+    documents in the prompt.
 
-    The tool for image generation is not refused for a model that generates images also without a tool.
-    Structured output is refused only if the model has neither structured output nor tools. A request to think
-    is refused only if `Request.forms["reasoning"]` is `DEMANDED`.
-
-    The fault's `param` is an IR path (`messages[2].blocks[1]`, `tools`, `messages[1].tools`, `output`). The
-    fault's `code` is `unsupported_modality` for media in the prompt or the answer, and `unsupported_value`
-    for all other features.
+    The fault's `param` is an IR path (`messages[2].blocks[1]`, `tools`, `output`). Its `code` is
+    `unsupported_modality` for media, and `unsupported_value` for all other features.
     """
     if facts.chat is False:
         return _fault("unsupported_value", f'"{request.model}" does not chat.', "model")
@@ -96,11 +92,9 @@ def is_drawing(tool: ir.Tool, facts: Facts) -> bool:
 
 
 def is_allowed(tool: ir.ProviderTool, choice: ir.ToolChoice | None) -> bool:
-    """Whether the client's tool choice lets the model call this tool of the provider. choice: None = the
-    client stated no choice.
-
-    False only for the mode "none", and for the modes "auto" and "any" with a list of allowed tools that lacks
-    the name of this tool. Any other choice gives True, also one that forces a call of another tool.
+    """Whether the client's tool choice lets the model call this tool of the provider. False only for the mode
+    "none", and for "auto" and "any" with a list of allowed tools that lacks this tool's name. choice: None =
+    the client stated no choice.
     """
     if choice is None or choice.mode not in {"none", "auto", "any"}:
         return True

@@ -55,11 +55,10 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 
 
 class OperationReply(msgspec.Struct, Generic[AskedT], frozen=True):
-    """The data, beside the response, that an encoder of a response needs.
-
-    request: the client's request. report: gets the values that the client's protocol cannot carry, and
-    requested values that the response lacks. model: the model's name for the client; None = the name that the
-    response states. id, created (Unix seconds): used if the response states none.
+    """The data, beside the response, that an encoder of a response needs. request: the client's request.
+    report: gets the values that the client's protocol cannot carry, and requested values that the response
+    lacks. model: the model's name for the client; None = the name that the response states. id, created (Unix
+    seconds): used if the response states none.
     """
 
     request: AskedT
@@ -81,13 +80,13 @@ class OperationRelay(Protocol):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the response for the client, its usage). None as the usage = the response states no usage.
-        Called for a whole response, not for a stream.
+        """Return (the response for the client, its usage), for a whole response, not for a stream. None as
+        the usage = the response states none. None in place of the pair = the response does not have the form
+        that the client asked for, so it must be translated.
 
-        None in place of the pair = the response does not have the form that the client asked for, so it must
-        be translated. wire: the client's request. answer: the provider's response. model: the model's name
-        for the client; None = the name stays as the upstream wrote it. Raises RequestFailed for an error with
-        status 200, WireError for a malformed response.
+        wire: the client's request. answer: the provider's response. model: the model's name for the client;
+        None = the name stays as the upstream wrote it. Raises RequestFailed for an error with status 200,
+        WireError for a malformed response.
         """
 
     def seen(self, frame: bytes) -> ir.Usage | None:
@@ -103,9 +102,9 @@ class Reading(msgspec.Struct, Generic[ValueT], frozen=True):
     """The media of a request or of a response that the gateway must download from their URLs.
 
     media: (medium, its IR path) for each of these media; empty = there are none. fill: takes the downloaded
-    media in the same order, with their content in base64, and returns a copy of the request or response with
-    this content in place of the URLs. For a response, a medium whose download failed comes without content;
-    its URL then stays.
+    media in the same order, with their content in base64, and returns the request or response with this
+    content in place of the URLs. For a response, a medium whose download failed comes without content; its
+    URL then stays.
     """
 
     media: Sequence[tuple[ir.Media, str]]

@@ -1,10 +1,8 @@
 """Adapts image requests to the abilities of a provider, and image responses to the client's wishes. Pure.
 
-For a provider without sizes, the nearest aspect ratio replaces a size. Where a provider or a client needs
-bytes, but a request or a response names images by URL, bytes replace the URLs: the functions here list the
-URLs, the gateway downloads the files, and `Reading.fill` puts the bytes in. A request for more images than a
-provider makes at once is divided into several requests, and their responses are joined into one. Request
-fields that a provider does not have are reported as lost.
+For a provider without sizes, the nearest aspect ratio replaces a size. Where bytes are needed but URLs are
+given, the functions here list the URLs, the gateway downloads the files, and `Reading.fill` puts the bytes
+in. A request for more images than a provider makes at once is divided, and the responses are joined.
 """
 
 from __future__ import annotations
@@ -82,12 +80,11 @@ def pixels(size: str) -> tuple[int, int]:
 
 def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: str) -> str | None:
     """Return the aspect ratio to request ("16:9"): the client's ratio or, without one, the ratio in `shapes`
-    that is nearest to the client's size. A ratio or size that is "auto" or None counts as not stated; the
-    result None = neither is stated.
+    that is nearest to the client's size; None = the client states neither. "auto" counts as not stated.
 
     shapes: the provider's ratios, at least one. report: gets a change if a ratio replaces a size. to: the
-    JSON path where the ratio will be written. Raises WireError for an invalid size, if the client states no
-    ratio, and for a client's ratio that is not in `shapes`.
+    JSON path where the ratio will be written. Raises WireError for a client's ratio that is not in `shapes`
+    and, if there is no ratio, for an invalid size.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -126,8 +123,7 @@ def address_of(file: ir.File) -> str:
 def inline(file: ir.File) -> tuple[str, str]:
     """Return (media type, base64) of an image that is given as bytes or as a valid data URL. The type is the
     one that the data URL states, else the one that the first bytes show, else (only for bytes) the file's
-    stated type, else PNG. Raises WireError for an image that is given in another way: by another URL, an
-    invalid data URL or a file id.
+    stated type, else PNG. Raises WireError for an image that is given in another way.
     """
     if file.url is not None and is_data_url(file.url) and (found := read(file.url)) is not None:
         return found[0] or kind_of(found[1]), found[1]
@@ -194,11 +190,10 @@ _Split = Callable[[ir.ImageRequest, str], Iterator[tuple[int, ir.ImageRequest]]]
 
 
 def several(most: Callable[[str], int]) -> _Split:
-    """Make a function for `ProviderSide.split`. The function divides a request for many images into several
-    requests, and yields (0, the request) for each; 0, because image requests have no list of inputs. If the
-    client stated a seed, each request gets this seed plus the number of images in the requests before it. A
-    request that the provider can serve at once is yielded unchanged. most: gets the upstream's name of a
-    model and returns how many images one request may ask for.
+    """Make a function for `ProviderSide.split` that divides a request for many images into several, and
+    yields (0, the request) for each. If the client stated a seed, each request gets this seed plus the number
+    of images in the requests before it. most: gets the upstream's name of a model and returns how many images
+    one request may ask for.
     """
 
     def parts(request: ir.ImageRequest, model: str) -> Iterator[tuple[int, ir.ImageRequest]]:
@@ -217,10 +212,9 @@ def several(most: Callable[[str], int]) -> _Split:
 
 
 def joined(answers: Sequence[ir.ImageResponse], _: ir.ImageRequest, __: str) -> ir.ImageResponse:
-    """Join responses: return a copy of the first one with the images of all responses in order. Its usage has
-    the sums of all usages: of the input tokens (cached ones included), of the output, of the reasoning, and
-    of each count in `detail`. It is None if a response states no usage. A single response is returned
-    unchanged. The other arguments are not used.
+    """Join responses: return the first one with the images of all responses in order, and with the sums of
+    all usages (None if a response states no usage). A single response is returned unchanged. The other
+    arguments are not used.
     """
     if len(answers) == 1:
         return answers[0]

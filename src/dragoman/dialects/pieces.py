@@ -1,8 +1,8 @@
 """Joins messages of clients that send back each chunk of a streamed answer as a separate message.
 
-Such a client sends one thought as many blocks, with the seal (signature) on an empty block at the end. If the
-blocks were not joined, a provider would get the seal without the text of the thought, and the gateway's store
-of seals would not recognise the answer. Pure.
+Such a client sends one thought as many blocks, with the seal (signature) on an empty block at the end.
+Without joining, a provider would get the seal without the text of the thought, and the gateway's store of
+seals would not recognise the answer. Pure.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ _NOTHING_MORE = {"citations": (), "logprobs": None, "cache": None, "item": None,
 
 
 class Joined(msgspec.Struct, frozen=True):
-    """A request after the chunks of its answers were joined.
-
-    starts: for each message of `request`, the index of the first of the client's messages from which it was
-    made; at the end, the number of the client's messages. Empty = no message was joined.
+    """A request after the chunks of its answers were joined. starts: for each message of `request`, the index
+    of the first of the client's messages from which it was made; at the end, the number of the client's
+    messages. Empty = nothing was joined.
     """
 
     request: ir.Request
@@ -57,9 +56,8 @@ def may_be_joined(request: ir.Request) -> bool:
 
 def joined(request: ir.Request) -> Joined:
     """Return the request with adjacent messages of the assistant joined to one message, and with the chunks
-    of one thought or one text joined to one block (`_goes_on`). Chunks of a thought are joined also inside of
-    one message. A message that states anything beside its role and blocks is not joined with another message.
-    Only requests in a dialect in `CHUNKED` (Gemini's) are changed. The given request stays as it is.
+    of one thought or one text joined to one block (`_goes_on`). A message that states anything beside its
+    role and blocks is not joined with another one. Only requests in a dialect in `CHUNKED` are changed.
     """
     if not may_be_joined(request):
         return Joined(request)
@@ -86,7 +84,7 @@ def _is_plain(message: ir.Message) -> bool:
 
 def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
     """Return one message with the blocks of these messages (`pieces`). Chunks of one text or thought become
-    one block. A message that is not the assistant's is always given alone, and is returned unchanged.
+    one block. A message that is not the assistant's is returned unchanged.
     """
     first = pieces[0]
     if first.role != "assistant":
@@ -107,13 +105,10 @@ def _whole(pieces: Sequence[ir.Message]) -> ir.Message:
 
 
 def _goes_on(before: Any, block: Any, *, chunk: bool) -> bool:
-    """Whether `block` continues the block `before`, so that both become one block. chunk: True = a new
-    message begins between them.
-
-    Both must have the same type, text or thinking, `before` must have no seal, and neither may have other
-    content than its text and seal (`_is_bare`). Two texts are joined only if a new message begins between
-    them and the second has no seal. A thought is also continued by a block with a seal, if that block has no
-    text and its seal is not of a dialect in `CHUNKED`; the seal ends the thought.
+    """Whether `block` continues the block `before`, so that both become one block: two texts, only if a new
+    message begins between them (`chunk`), or two pieces of a thought. `before` must have no seal, and neither
+    may have other content than its text and seal. A block with a seal only ends a thought, and only if it has
+    no text and its seal is not of a dialect in `CHUNKED`.
     """
     if type(before) is not type(block) or not (_is_open(before) and _is_bare(block)):
         return False

@@ -1,9 +1,8 @@
 """Documented deviations of vendors from a dialect, as data.
 
-The default of each field is what the specification says, unless the field's description says otherwise. A
-field exists because some vendor deviates. This vendor's row in `providers/vendors/` sets the field, and
-states the page of the vendor's documentation and the month in which it was read. A configuration may set the
-fields of its providers, too.
+In general, the default of each field is what the specification says. A vendor's row in `providers/vendors/`
+sets the fields in which the vendor deviates, with the page of its documentation and the month in which it was
+read. A configuration may set the fields of its providers, too.
 """
 
 from __future__ import annotations
@@ -63,9 +62,8 @@ EVERYTHING: Final[frozenset[Wider]] = frozenset(get_args(Wider))
 USUALLY_WIDER: Final[frozenset[Wider]] = EVERYTHING - {
     *("max_tokens", "call_ids", "names", "schemas", "roles"),
 }
-"""The values that a server is assumed to accept unless it is the protocol author's own, or `widens` is set
-for it.
-"""
+"""The values that a server is assumed to accept, if it is not the protocol author's own and its row does not
+set `widens`."""
 
 
 class Quirks(Value, frozen=True, dict=True, gc=True):
@@ -201,10 +199,8 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         """Whether the body of a chat request can be relayed to this vendor: no quirk requires that the codec
         decodes and rewrites the body. body: in the vendor's dialect.
 
-        A quirk in `_FOREIGN` never requires a rewrite. A quirk in `_BY_KEY` or `_LOOKED_FOR` requires it only
-        for a body that has the member or the content with which the quirk deals; but `reasoning_replay` =
-        "always" requires it for every body. Each other quirk requires it for every body, if its value differs
-        from the value in `STANDARD`.
+        Some quirks require that for every body, others only for a body that has the member or the content
+        with which the quirk deals.
         """
         if self._rewrites_all or not self._rewritten.isdisjoint(body) or self._rewrites_history(body):
             return False
@@ -248,13 +244,9 @@ class Quirks(Value, frozen=True, dict=True, gc=True):
         return self.refuses | odd | (frozenset() if self.functions else _FUNCTIONS)
 
     def _rewrites_history(self, body: Mapping[str, Any]) -> bool:
-        """Whether `messages` contains something that the codec must rewrite for this vendor: in a message of
-        the assistant, or a result of a call in OpenAI's older form (role `function`). body: a chat request.
-
-        The quirks decide about images in a message of the assistant (in chat's or Anthropic's protocol),
-        calls in OpenAI's older form (`function_call`), calls that need their reasoning, reasoning in fields
-        that the vendor does not have or refuses, signatures on calls, and ids of calls. This method runs for
-        every attempt that may be relayed, so it looks at no other messages.
+        """Whether `messages` contains something that the codec must rewrite for this vendor. Only messages of
+        the assistant and results in OpenAI's older form (role `function`) are looked at, because this method
+        runs for every attempt that may be relayed. body: a chat request.
         """
         messages = body.get("messages")
         if type(messages) is not list or not _may_have(messages, _ANSWERING):
@@ -332,7 +324,7 @@ _role = itemgetter("role")
 
 def _may_have(messages: list[Any], roles: frozenset[str]) -> bool:
     """Whether a message may have one of these roles. False = no message has one. True = a message has one, or
-    this is unknown because a message is not an object or has no role.
+    this is unknown because a message has an odd form.
     """
     try:
         return not roles.isdisjoint(map(_role, messages))
@@ -370,8 +362,7 @@ def _has_media_urls(body: Mapping[str, Any]) -> bool:
 
 def _parts(message: Any) -> Iterator[Any]:
     """Yield the parts of a message: the elements of its lists `content` and `output`, and the parts of each
-    of these elements, at any depth. A part comes directly before its own parts. message: any JSON value; a
-    value that is not an object yields nothing.
+    of these elements, at any depth. message: any JSON value; a value that is not an object yields nothing.
     """
     for name in ("content", "output"):
         parts = message.get(name) if type(message) is dict else None

@@ -18,9 +18,9 @@ class Relay(Protocol):
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body, name of a member -> JSON bytes
-        (`wire.json.decode_head`); it is not changed. edits: name of a member -> new value (the model's name,
-        members that the configuration adds), which replaces the client's value, or is added;
-        `msgspec.UNSET` removes the member.
+        (`wire.json.decode_head`). edits: name of a member -> its new value (the model's name, members that
+        the configuration adds), which replaces the client's value or is added; `msgspec.UNSET` removes the
+        member.
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,9 +32,8 @@ class Relay(Protocol):
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage), from the whole body of a provider's response with a
         status of success. `reply.model` replaces the model's name, unless it is None or the protocol's
-        responses state no model. None as the usage = the body states no usage; some protocols also return it
-        for an unreadable usage. Raises RequestFailed for an error in the body, WireError for a malformed
-        body.
+        responses state no model. None as the usage = the body states none, or (in some protocols) an
+        unreadable one. Raises RequestFailed for an error in the body, WireError for a malformed body.
         """
 
     def tier(self, body: bytes) -> str | None:
@@ -43,9 +42,8 @@ class Relay(Protocol):
         """
 
     def fill(self, body: bytes, usage: ir.Usage) -> bytes:
-        """Return a response's body with this usage added. body: as `response` has returned it. The caller has
-        found that it states no usage, or an incomplete one. An incomplete usage stays as it is in most
-        protocols.
+        """Return a response's body with this usage added. body: as `response` has returned it; it states no
+        usage, or an incomplete one, which stays as it is in most protocols.
         """
 
     def stream(self, reply: Reply) -> StreamRelay:
@@ -91,11 +89,9 @@ class PassesRuns(Protocol):
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the bytes that `feed` would return for the first events of `read`, the size in bytes of
-        these events in `read`). (b"", 0) = the first event must go through `feed`. This method sets
-        the attributes of the relay (`content`) as `feed` would.
-
-        read: server-sent events as they came from the network. The bytes begin with the start of an event and
-        may end inside an event.
+        these events in `read`), and set the attributes of the relay as `feed` would. (b"", 0) = the first
+        event must go through `feed`. read: received server-sent events; it begins with the start of an event
+        and may end inside one.
         """
 
 

@@ -39,8 +39,8 @@ class BodyRelay(ABC):
         return encode_head(body)
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return {}: no edit is needed to get the usage of a stream. A relay of a protocol whose streams
-        state their usage only when asked overrides this method.
+        """Return {}: no edit is needed. A relay of a protocol whose streams state their usage only when asked
+        overrides this method.
         """
         return {}
 

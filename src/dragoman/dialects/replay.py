@@ -1,11 +1,9 @@
 """Recognises items in a Responses request that OpenAI would refuse because another server made them. Pure.
 This code runs for every request that may be relayed to OpenAI, so it reads only a few members of each item.
 
-A reasoning item needs its encrypted content. Without it, OpenAI looks for the item by its id and does not
-find it if it was not stored (404), and OpenAI accepts no reasoning as plain text (400): vercel/ai#13234,
-musistudio/claude-code-router#1783. An id must have OpenAI's form, but may be unknown to OpenAI; ids of
-another form are refused (400): openai/codex#33176, can1357/oh-my-pi#284. For example, DeepSeek's ids are bare
-UUIDs, and xAI's are longer.
+A reasoning item needs its encrypted content: vercel/ai#13234, musistudio/claude-code-router#1783. An id must
+have OpenAI's form, but may be unknown to OpenAI; ids of another form are refused (400): openai/codex#33176,
+can1357/oh-my-pi#284. For example, DeepSeek's ids are bare UUIDs.
 """
 
 from __future__ import annotations
@@ -39,11 +37,9 @@ def is_open_thought(item: Mapping[str, Any]) -> bool:
 
 
 def has_strange_id(item: Mapping[str, Any]) -> bool:
-    """Whether the id of an item does not have OpenAI's form, so that OpenAI refuses the item but accepts it
-    without the id. The form: it begins with the prefix for the item's type (`_BEGINS`), and has 1 to 64
-    letters, digits, `_` and `-` (`_ID`). An item without a type but with a role is a message. False for an
-    item without an id, for an id that is not a text, and for an item of a type that needs its id (not in
-    `_BEGINS`).
+    """Whether the id of an item does not have OpenAI's form, so that OpenAI accepts the item only without the
+    id. The form: the prefix for the item's type (`_BEGINS`), and 1 to 64 letters, digits, `_` and `-` in all
+    (`_ID`). False for an item without an id, and for an item of a type that needs its id (not in `_BEGINS`).
     """
     stated = item.get("id")
     if stated is None:

@@ -18,16 +18,14 @@ ndjson: one JSON value a line. eventstream: AWS's event streams."""
 class Reply(msgspec.Struct, frozen=True):
     """The data, beside the response, that an encoder or a relay of a chat response needs.
 
-    request: the client's request (a relay gets it without its messages and most other fields); it states, for
-    example, whether a stream must state its usage. report: gets the values that the client's protocol cannot
-    carry. id: the gateway's id for the response, for an upstream that states none; some dialects write it in
-    place of the upstream's id. created: when the request came, in Unix seconds, for an upstream that states
-    no time. Both are the same in every event. model: the model's name for the client; None = the name that
-    the upstream wrote. framing: how a stream is cut into events, for dialects in which the client chooses
-    this. echo: the members of the request's body that the response repeats: name -> value as the client wrote
-    it, or what the gateway does in its place (`store`). now: returns the time in Unix seconds, for dialects
-    that state when a response was complete or how long it took; None = no clock. began: `created` with
-    fractions of a second; None = unknown.
+    request: the client's request (for a relay without its messages and most other fields). report: gets the
+    values that the client's protocol cannot carry. id: the gateway's id for the response, for an upstream
+    that states none; some dialects write it in place of the upstream's id. created: when the request came, in
+    Unix seconds, for an upstream that states no time. model: the model's name for the client; None = the name
+    that the upstream wrote. framing: how a stream is cut into frames, for dialects in which the client
+    chooses this. echo: the members of the request's body that the response repeats, name -> value; the
+    gateway may have changed a value (`store`). now: returns the time in Unix seconds; None = no clock. began:
+    `created` with fractions of a second; None = unknown.
     """
 
     request: ir.Request

@@ -77,9 +77,8 @@ default that the client's protocol states."""
 
 
 def is_default(wish: ir.Reasoning | None) -> bool:
-    """Whether reasoning settings come from the configuration, although the client speaks another protocol
-    than chat (`MADE`). False for settings that a client stated, for the defaults of a client of chat, and for
-    None (the request has no reasoning settings).
+    """Whether reasoning settings have the form `MADE`. False for settings that a client stated, for the
+    defaults of a client of chat, and for None (the request has no reasoning settings).
     """
     return wish is not None and wish.form == MADE
 

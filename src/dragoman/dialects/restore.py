@@ -3,8 +3,7 @@ for.
 
 `emulate` decides what is requested from the upstream in another form. A `Restorer` reverses this, event by
 event. It holds text back while the meaning of the text is not yet clear (for example the first characters of
-an object, or half an escape). Its events obey `ir.GRAMMAR`. Text that does not begin as requested passes
-unchanged.
+an object, or half an escape). Its events obey `ir.GRAMMAR`.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ class Restorer:
 
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
         """Return the event that ends a candidate, as a list. The stop reason "tool" becomes "end" if the
-        candidate has called the tool that holds the client's answer, and no other tool of the client.
+        candidate has called only the tool that holds the client's answer.
         """
         answered = event.candidate in self._answered and event.candidate not in self._called
         if answered and event.stop is not None and event.stop.reason == "tool":
@@ -238,13 +237,11 @@ def _answer(call: ir.ToolCall, text: str) -> ir.Block:
 
 class Fence:
     """Removes, piece by piece, a Markdown code fence (three backticks, without a language or with `json`)
-    around a whole text. White space before the fence, and before and after its closing backticks, is removed
-    with it. A text that does not begin with such a fence passes unchanged.
+    around a whole text, and white space beside its lines. If the closing backticks are missing, or words
+    follow them, the opening line is still removed. A fence after other words stays.
 
     Models put JSON into a fence although they are told not to
-    (https://github.com/openai/codex-plugin-cc/pull/583). A fence that follows other words is not removed. If
-    the closing backticks are missing, or words follow them, only the opening line of the fence and white
-    space at the end are removed.
+    (https://github.com/openai/codex-plugin-cc/pull/583).
     """
 
     __slots__ = ("_held", "_state")
@@ -308,13 +305,9 @@ class WholeObject:
 
 class ValueMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`. The client gets
-    the JSON text of the member's value. Arguments that do not begin with this member pass unchanged; if they
-    are only white space or an opening brace, the client gets "".
-
-    The value is passed on while it comes, so any text after the value (another member, other words) is passed
-    on, too. Only a closing brace at the very end is left out, with any white space after it, if it ends the
-    object. If the arguments are cut off before the object has ended, a last brace belongs to the value, and
-    is passed on.
+    the JSON text of the member's value as it comes, with any text after it but for the closing brace of the
+    object at the very end. Arguments that do not begin with this member pass unchanged; if they are only
+    white space or an opening brace, the client gets "".
     """
 
     __slots__ = ("_begun", "_extent", "_head", "_held")
@@ -327,9 +320,8 @@ class ValueMember:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece, and return the text that certainly belongs to the value. A last brace is held
-        back, because it may be the end of the object around the value. If the arguments begin in another way,
-        return their text.
+        """Take the next piece, and return the text that can be passed on. A last brace is held back, because
+        it may be the end of the object around the value.
         """
         text = self._head.feed(text)
         if self._head.state != "past":
@@ -347,23 +339,17 @@ class ValueMember:
         return text[:last]
 
     def close(self) -> str:
-        """Return the rest of the client's text, after the last piece. If the arguments began with the member,
-        this is "" if the object around the value has ended, and otherwise the brace that is still held back.
-        If they began in another way, it is the text that is still held back, or "" if that is only white
-        space or an opening brace.
+        """Return the rest of the client's text, after the last piece. A last brace is part of it if the
+        object around the value has not ended.
         """
         return self._head.close() if self._extent.ended() else self._held or self._head.close()
 
 
 class StringMember:
     """An `ArgumentsReader` for arguments that are an object with only the JSON member `name`, a string. The
-    client gets the decoded string; an escape that JSON does not have stays as it is written. Arguments that
-    do not begin with this member and a string pass unchanged, but an empty object, white space or an opening
-    brace alone gives "". Text after the string, such as another member, is left out, because it is not part
-    of the tool's input.
-
-    Half of an escape or of a surrogate pair is held back until the rest arrives. A surrogate without its
-    other half is not a character, and becomes U+FFFD.
+    client gets the decoded string, without any text after it. An escape that JSON does not have stays as it
+    is written; a surrogate without its other half becomes U+FFFD. Arguments that begin in another way pass
+    unchanged, but an empty object, white space or an opening brace gives "".
     """
 
     __slots__ = ("_done", "_head", "_held")
@@ -398,10 +384,8 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """Return the rest of the client's text, after the last piece. If the string has begun, this is "", or
-        U+FFFD for the first half of a surrogate pair that is held back; half of an escape is dropped. If the
-        string has not begun, it is the text that is still held back, or "" if that is only white space or an
-        opening brace.
+        """Return the rest of the client's text, after the last piece. Of a string, this is U+FFFD for the
+        first half of a surrogate pair, otherwise "": half of an escape is dropped.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
@@ -449,10 +433,8 @@ _INPUT: Final = partial(StringMember, INPUT)
 
 class _Head:
     """Skips the expected beginning of an object, for example `{"input":"`, with any white space between its
-    tokens.
-
-    state: "in" = the text so far may be this beginning; "past" = the beginning is complete; "other" = the
-    text begins in another way.
+    tokens. state: "in" = the text so far may be this beginning; "past" = the beginning is complete; "other" =
+    the text begins in another way.
     """
 
     __slots__ = ("_expected", "_place", "_seen", "state")
@@ -464,9 +446,8 @@ class _Head:
         self.state = "in"
 
     def feed(self, text: str) -> str:
-        """Take the next piece, and return the text in it that follows the beginning; "" while the beginning
-        is not complete. If the piece shows that the text begins in another way, return all text so far. After
-        that, each piece is returned unchanged.
+        """Take the next piece, and return the text that follows the beginning; "" while the beginning is not
+        complete. If the text begins in another way, all of it is returned.
         """
         if self.state != "in":
             return text

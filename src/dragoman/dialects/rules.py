@@ -101,8 +101,8 @@ def number(low: float | None = None, high: float | None = None) -> Rule:
 
 
 def complaint(text: str) -> tuple[str, str]:
-    """Split the text of a msgspec.ValidationError into (the message, the JSON path of the value without `$`
-    and a dot after it: `a[0]`). The path is "" if the text states none, because the whole value is meant.
+    """Split the text of a msgspec.ValidationError into (the message, the value's JSON path without `$` and a
+    dot after it: `a[0]`); "" as the path = the whole value is meant.
     """
     # The last such words are msgspec's own. Earlier ones may stand in a value that it quotes.
     what, placed, path = text.rpartition(" - at `$")
@@ -253,11 +253,9 @@ def _broken(path: str, expected: str, what: str) -> None:
 
 def conversation(messages: Any, by_role: Mapping[str, Rule], bound: frozenset[str] = frozenset()) -> None:
     """Check the value of `messages`: a list with at least one message, in which each message obeys the rule
-    of its role. Raises WireError for the first mistake.
-
-    by_role: role -> rule; a role that is not in `by_role` is refused. bound: the roles whose rule checks
-    every message. For other roles, a message that has only a role and a text as its content is accepted
-    unchecked.
+    of its role. Raises WireError for the first mistake. by_role: role -> rule; other roles are refused.
+    bound: the roles whose rule checks every message; a message of another role that has only a role and a
+    text as its content is accepted unchecked.
     """
     if type(messages) is not list:
         raise WireError(

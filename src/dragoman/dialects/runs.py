@@ -1,8 +1,6 @@
 """Recognises events at the beginning of received bytes that are the same except for one JSON string in each,
-their text.
-
-In most streams, most server-sent events are such events. So they are compared as bytes, many at once, and are
-not decoded one by one.
+their text. Most server-sent events of most streams are such events, so they are compared as bytes, many at
+once, and not decoded one by one.
 """
 
 from __future__ import annotations
@@ -20,10 +18,9 @@ _decode_texts = msgspec.json.Decoder(list[str]).decode
 
 class Alike(msgspec.Struct, frozen=True, gc=False):
     """Events that differ only in their text. opening: the bytes of an event before the text. closing: the
-    bytes after the text, with no line feeds except the two at the end. Neither has a carriage return.
-
-    start: the number of bytes before the text. end: the number of bytes after the text, as a negative number.
-    before: the number of line feeds in `opening`.
+    bytes after the text; only its last two bytes are line feeds. Neither has a carriage return. start: the
+    number of bytes before the text. end: the number of bytes after the text, as a negative number. before:
+    the number of line feeds in `opening`.
     """
 
     opening: bytes

@@ -157,13 +157,12 @@ _REFUSED: Final = (
 
 def strict_mistake(schema: dict[str, Any]) -> Mistake | None:
     """Return the first mistake against OpenAI's rules for strict tools and strict output; None = there is
-    none. schema: a schema in which `mistake` has found none; parts of a wrong type are not checked.
+    none. schema: a schema in which `mistake` has found none.
 
-    The root must have the type "object" or be a reference, and must not have `anyOf`. Every schema with the
-    type "object", also as one of several types, must list all of its properties as required and state
-    `additionalProperties: false`. The keywords in `_REFUSED` are not allowed (`allOf`, `not`, `if`, …). The
-    schemas below `properties`, `$defs`, `definitions`, `anyOf`, `prefixItems` and `items` obey the same
-    rules; other schemas inside the schema are not looked at.
+    The root must have the type "object" or be a reference, and must not have `anyOf`. A schema with the type
+    "object", also as one of several types, must list all of its properties as required and state
+    `additionalProperties: false`. The keywords in `_REFUSED` are not allowed. Only the schemas below
+    `properties`, `$defs`, `definitions`, `anyOf`, `prefixItems` and `items` are looked at.
     """
     if schema.get("type") != "object" and "$ref" not in schema:
         return Mistake("type", "the root must be of type 'object'")
@@ -213,12 +212,10 @@ def _listed(schema: dict[str, Any], keyword: str) -> list[Any]:
 
 
 def describe(schema: dict[str, Any], output: Output, place: str, report: Report) -> None:
-    """Write the name and the description of an output into `schema` as `title` and `description`, for
-    protocols that have no members for them. The schema is changed in place. A name or description that is
-    None is not written.
-
-    If the schema already has another title or description, that one stays, and the output's is reported as
-    lost; otherwise the move is reported as a change. place: the schema's JSON path in the encoded body.
+    """Write the name and the description of an output, if it has them, into `schema` as `title` and
+    `description`, for protocols that have no members for them. The schema is changed in place; another title
+    or description that it has stays, and the output's is reported as lost. place: the schema's JSON path in
+    the encoded body.
     """
     for field, key, value in (
         ("name", "title", output.name),

@@ -1,9 +1,8 @@
 """Limits the work on a client's JSON Schema, and the length of the paths in it.
 
 A schema may refer to its own parts, so one kilobyte can expand beyond any machine's memory. Code that follows
-references, or that merges or copies schemas, pays for each step here. Steps are counted instead of seconds,
-so that every machine accepts the same schemas. Code that only walks over a schema once needs no budget,
-because the limits on a body (`server.max_values`, `server.max_depth`) bound its work.
+references, or merges or copies schemas, pays for its steps here. Steps are counted instead of seconds, so
+that every machine accepts the same schemas.
 """
 
 from __future__ import annotations
@@ -20,10 +19,9 @@ STEPS: Final = 60_000
 nothing else. The largest schemas that OpenAI's API accepts (5,000 properties) need about half of these steps.
 """
 LONGEST_PLACE: Final = 500
-"""The most characters of a name in a path of a schema; a longer name is cut. In general, a whole path has at
-most a few characters more than twice this number. A property's name may be as long as a body, and occurs in
-the paths of everything below that property.
-"""
+"""The most characters of a name in a path of a schema; a longer name is cut, because a property's name may be
+as long as a body, and occurs in the paths of everything below that property. A whole path may have about
+twice as many."""
 
 _T = TypeVar("_T")
 
@@ -40,8 +38,8 @@ class SchemaBudget:
         self.path = path
 
     def spend(self, steps: int = 1) -> None:
-        """Subtract steps from the budget. Raises WireError, with `path`, if fewer were left; then every later
-        call raises it, too.
+        """Subtract steps from the budget. Raises WireError, with `path`, if fewer were left, and in every
+        later call.
         """
         self._left -= steps
         if self._left < 0:
@@ -57,8 +55,7 @@ def too_complex(path: str) -> WireError:
 
 def held_to_depth(path: str, write: Callable[[], _T]) -> _T:
     """Call `write` and return its result. Raises WireError, with `path`, if `write` recurses deeper than
-    Python's stack allows, because references or merged parts of a schema nest too deep. Other errors of
-    `write` are passed on. path: the path of the schema.
+    Python's stack allows. Other errors of `write` are passed on. path: the path of the schema.
     """
     try:
         return write()

@@ -56,11 +56,9 @@ SchemaForm = TypedDict(
     },
     total=False,
 )
-"""A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in it.
-A schema without a mistake may still be refused by this type.
-
-The common keywords come first, because msgspec looks for each member from the previously found one on.
-"""
+"""A JSON Schema. If `msgspec.convert` accepts a schema as this type, `schema.mistake` finds no mistake in it;
+it may also refuse a schema without a mistake. The common keywords come first, because msgspec looks for each
+member from the previously found one on."""
 
 
 class ParametersForm(SchemaForm, total=False):

@@ -1,11 +1,10 @@
 """Writes seals (`ir.Sealed`: opaque signatures) into protocols other than their own, tagged with their origin
 (a dialect), and reads them back.
 
-Clients have to send opaque values back unchanged, so that a seal returns to its origin. A seal is written in
-the member that the client's protocol has for seals, as `dgm1.<origin>.<payload>`. A seal with the tag that a
-client returns belongs to the named origin; a seal without the tag belongs to the client's own protocol. If a
-provider withheld the words of its thinking, the block has only a seal. Such a seal is tagged as
-`dgm1.<origin>!.<payload>`, because its origin uses another kind of block for it. Pure.
+Clients send opaque values back unchanged, so that a seal returns to its origin. A seal is written in the
+member that the client's protocol has for seals, as `dgm1.<origin>.<payload>`. A seal without the tag belongs
+to the client's own protocol. `dgm1.<origin>!.<payload>` is the seal of a thought whose words the provider
+withheld: its origin uses another kind of block for it. Pure.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """States how severe it is to lose a field or a member of a request: "meaning" = the answer has other content,
 "quality" = it is worse or dearer, "hint" = it is the same.
 
-The severity depends on what the member does, not on the dialect that lacks it, so that strictness means the
-same for every upstream. In general, a member that is part of the question, or that limits what the model may
-see, say or do, has the severity "meaning". An encoder may state another severity for a certain value, for
-example for a temperature above the allowed range, or for a tool choice without tools.
+In general, the severity depends on what the member does, not on the dialect that lacks it, so that strictness
+means the same for every upstream. An encoder may state another severity for a certain value, for example for
+a temperature above the allowed range.
 """
 
 from __future__ import annotations
@@ -161,8 +160,7 @@ MEMBERS: Final[Mapping[str, Mapping[str, Severity]]] = {
     },
     "ollama_generate": {"context": "meaning"},  # the conversation so far
 }
-"""Protocol -> JSON path of a request member without a field in the IR -> severity of the member's loss. The
-table also lists which of these members are known."""
+"""Protocol -> JSON path of a request member without a field in the IR -> severity of the member's loss."""
 
 
 def of_field(place: str) -> Severity:

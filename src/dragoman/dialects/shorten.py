@@ -1,11 +1,10 @@
 """Shortens a prompt that is too long by leaving out its oldest messages.
 
-Messages that belong together form a group, and are left out together. Before the last question, a group is a
-question of the user with everything up to the next question. The last question is a group of its own, and
-after it, each step of the current answer is a group (`_starts` states the exact rule). If a call is in one
-group and its result in another, the two groups become one. Three things always stay, however long they are:
-instructions (system and developer messages), the group of the last question, and the last group. The
-remaining messages and their order are not changed. Pure.
+Messages that belong together form a group, and are left out together: before the last question, a question of
+the user with everything up to the next one; after it, a step of the current answer (`_starts` states the
+exact rule). If a call is in one group and its result in another, the two groups become one. Three things
+always stay, however long they are: instructions (system and developer messages), the group of the last
+question, and the last group. Pure.
 """
 
 from __future__ import annotations
@@ -68,14 +67,12 @@ def fit(request: ir.Request, window: int, counter: Counts) -> Shortened:
 
 
 def shortened(request: ir.Request, window: int | None, model: str, report: Report) -> ir.Request:
-    """Return the request. If its `truncation` is "auto" and it has more than `window` tokens, the result is a
-    copy without its oldest messages (`fit`), and each of them is reported as a loss. The copy may still be
-    too long.
+    """Return the request. If its `truncation` is "auto" and it has more than `window` tokens, it is returned
+    without its oldest messages (`fit`), each of which is reported as a loss; it may still be too long.
 
     window: the model's context window in tokens. None = unknown: nothing is left out, and the client's "auto"
     is reported as lost, unless the upstream speaks the client's protocol. model: the upstream's name for the
-    model; it decides the vocabulary for counting. report: if messages are left out, its `moved` is set, so
-    that it can convert IR paths of the result to those of `request`.
+    model; it decides how tokens are counted. report: its `moved` is set if messages are left out.
     """
     if request.truncation != "auto":
         return request
@@ -139,11 +136,9 @@ def _starts(messages: Sequence[ir.Message]) -> list[int | None]:
     """Return, for each message, the position of the first message of its group; None = the message is an
     instruction.
 
-    A question begins a group. Before the last question, all messages up to the next question belong to the
-    group. After the last question, each message of the assistant that does not follow another message of the
-    assistant begins a group: a step, with the results of the tools that it called. If there is no question,
-    each such message of the assistant begins a group, too. All messages before the first message that begins
-    a group are one group. Instructions do not end a group.
+    A question begins a group. After the last question (everywhere, if there is none), so does each message of
+    the assistant that does not follow another message of the assistant. All messages before the first such
+    beginning are one group. Instructions do not end a group.
     """
     asked = next((place for place in reversed(range(len(messages))) if _asks(messages[place])), -1)
     starts: list[int | None] = []
@@ -165,8 +160,8 @@ _INSTRUCTS = frozenset({"system", "developer"})
 
 
 def _asks(message: ir.Message) -> bool:
-    """Whether a message is the user's and asks something. A message that has blocks, but only tool results
-    and native blocks, does not ask anything.
+    """Whether a message is the user's and has anything but tool results and native blocks; also True for a
+    message of the user without blocks.
     """
     return message.role == "user" and not (
         message.blocks and all(isinstance(block, ir.ToolResult | ir.Native) for block in message.blocks)

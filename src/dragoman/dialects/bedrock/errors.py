@@ -5,9 +5,9 @@ and a URL may follow the name: https://smithy.io/2.0/aws/protocols/aws-restjson1
 2026-11. For an exception in a stream, `wire.eventstream` makes one JSON object: the exception's body, with
 the exception's name as `type`.
 
-In the errors that it encodes, the gateway adds members, which clients of AWS ignore because their service
-model does not have them: `code`, the kind of the fault, if the exception, its message and the status do not
-show this kind; `param`, the place in the request, if the fault states one; and the gateway's `error_id`.
+In the errors that it encodes, the gateway adds members that clients of AWS ignore: `code`, the kind of the
+fault, if the error does not show it otherwise; `param`, the place in the request, if the fault states one;
+and the gateway's `error_id`.
 """
 
 from __future__ import annotations
@@ -82,15 +82,13 @@ _OWN_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
 _VAGUE: Final = frozenset({"invalid_request", "permission", "not_found", "rate_limit"})
 _ORIGINAL: Final = frozenset({408, 429, 503, 504, 529})
 """The statuses of the model behind the API (`originalStatusCode`) that decide the kind of a fault which would
-otherwise be "upstream". Other statuses below 500 do not show that the request is invalid, because some models
-fail with them now and then.
-"""
+otherwise be "upstream". Other statuses below 500 do not show that the request is invalid."""
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of an error response. Never raises, also not for a body that is empty or that cannot
-    be read. The name of the exception is taken from the header `x-amzn-errortype` or, if it states no name,
-    from the body. headers: by their names in lower case.
+    """Return the fault of an error response. Never raises, also not for a body that cannot be read. The name
+    of the exception is taken from the header `x-amzn-errortype` or, if it states no name, from the body.
+    headers: by their names in lower case.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     stated = headers.get(HEADER, "").partition(":")[0] or None
@@ -99,8 +97,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(frame: bytes | dict[str, Any]) -> Fault:
     """Return the fault of an error object inside a response or a stream. Never raises. frame: the object, as
-    JSON or decoded. The fault's status is the `originalStatusCode` of the object (`_original`); its
-    `retry_after` is None.
+    JSON or decoded. The fault's status is the object's `originalStatusCode`.
     """
     said = read_body(frame)
     return _fault(said, None, _original(said), None)
@@ -145,12 +142,9 @@ def _type_of(said: Body) -> str | None:
 
 
 def _kind(name: str | None, message: str, status: int | None, original: int | None = None) -> Kind:
-    """Return the kind of a fault: the kind of the exception's name or, for an unknown name, of the status. A
-    status of 424, an `original` in `_ORIGINAL` and the message can change it.
-
-    name: the exception's name, None = not stated. message: the error's text. status: that of the response;
-    for an error inside a response or a stream, the same as `original`. original: the status of the model
-    behind the API. None as a status = not stated.
+    """Return the kind of a fault. name: the exception's name, None = not stated. message: the error's text.
+    status: that of the response; for an error inside a response or a stream, the same as `original`.
+    original: the status of the model behind the API. None as a status = not stated.
     """
     kind = _KINDS.get((name or "").lower())
     if kind is None:

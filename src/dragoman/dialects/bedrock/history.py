@@ -37,9 +37,8 @@ _COMPANION: Final = "See the attached document."
 
 def safe_id(stated: str) -> str:
     """Return the id of a call in the form that the API accepts: 1 to 64 ASCII letters, digits, `_`, `.`, `:`
-    and `-`. stated: the id that the client or another provider chose. An accepted id is returned unchanged.
-    In any other id, `_` replaces refused characters, the id is cut to 51 characters, and `_` and a hash of
-    the whole id are added. The same id always gives the same result.
+    and `-`. An accepted id is returned unchanged; any other id is changed, and ends with a hash of the whole
+    id. The same id always gives the same result.
     """
     if _ID.fullmatch(stated):
         return stated
@@ -65,10 +64,8 @@ def _message(value: Any, where: str) -> ir.Message:
 
 
 def _says(block: ir.Block) -> bool:
-    """Whether a user or assistant message can hold a block of a history that came in another dialect. False
-    for a blank text or refusal, for thinking without a seal of this dialect, for a call or result of a tool
-    that the client does not run, and for an ir.Native of another dialect. True for all other blocks, also for
-    media, which an assistant message cannot hold.
+    """Whether a user or assistant message can hold a block of a history that came in another dialect. True
+    also for media, which an assistant message cannot hold.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return bool(block.text.strip())
@@ -106,9 +103,8 @@ _RULES: Final = Rules(
 
 def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
     """Write `system` and `messages` of a request that came in this dialect into `body`. The order of the
-    messages stays as it is. The content of system messages at the front goes into `system`, before the
-    client's own `system`. Raises WireError for a block that `encode_block` cannot write, for example a medium
-    without content.
+    messages stays as it is, but the content of system messages at the front goes into `system`. Raises
+    WireError for a block that `encode_block` cannot write, for example a medium without content.
     """
     added: list[_Wire] = []
     messages: list[_Wire] = []
@@ -127,10 +123,9 @@ def encode_own(request: ir.Request, scope: Scope, body: _Wire) -> None:
 
 
 def encode_history(request: ir.Request, target: Target, scope: Scope, body: _Wire) -> None:
-    """Write `system` and `messages` of a request that came in another dialect into `body`; report repairs,
-    changes and losses. Without system text, `system` is not written. Raises WireError for a block that
-    `encode_block` cannot write, for example a medium without content in a user message; media that stay in a
-    system or assistant message are reported as lost instead.
+    """Write `system` (if there is system text) and `messages` of a request that came in another dialect into
+    `body`; report repairs, changes and losses. Raises WireError for a block that `encode_block` cannot write,
+    for example a medium without content in a user message.
     """
     system: list[_Wire] = []
     messages: list[_Wire] = []
@@ -226,9 +221,8 @@ class _Writer:
 
 
 def _trim(messages: list[_Wire], scope: Scope, last: int) -> None:
-    """Remove the white space at the end of the last message if this message is the assistant's and ends with
-    a text, because Claude refuses such white space; report the change. last: the index of the last message in
-    the IR.
+    """Remove the white space at the end of the last message if it is the assistant's and ends with a text,
+    because Claude refuses such white space. last: the index of the last message in the IR.
     """
     if not messages or messages[-1]["role"] != "assistant":
         return

@@ -40,9 +40,7 @@ _OF_BLOCK: Final = re.compile(r"((?:content|system)\[\d+\])\..*")
 def locate(place: str) -> str:
     """Return the JSON path for the IR path `place`: `$.messages[0].content[1]` for
     `messages[0].blocks[1].cache`. A path to something inside a block, a tool or the schema of the output is
-    cut to the path of this block, tool or schema, because what follows differs in Converse: a block is an
-    object whose only member is named by the block's kind, and the schema is a text. A path that no rule
-    changes gets only `$.` before it.
+    cut to the path of this block, tool or schema. A path that no rule changes gets only `$.` before it.
     """
     if (path := _WHOLE.get(place)) is not None:
         return f"$.{path}"

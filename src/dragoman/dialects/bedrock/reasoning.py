@@ -40,11 +40,10 @@ def encode_reasoning(
     limit: int | None,
 ) -> None:
     """Write into `fields` (the object `additionalModelRequestFields`) whether and how much the model should
-    think; report changes and losses. Nothing is written for a request that says nothing about thinking.
+    think; report changes and losses.
 
-    forced: True = the request forces a tool call, which Claude refuses while it thinks. If such a request
-    asks a Claude to think, this wish is reported as lost, and thinking is disabled, unless the model is known
-    not to accept that. forced has no effect on other families. limit: the most tokens of the answer, which a
+    forced: True = the request forces a tool call, which Claude refuses while it thinks: a wish to think is
+    then reported as lost. It has no effect on other families. limit: the most tokens of the answer, which a
     Claude's thinking budget must stay below; None = unknown.
     """
     wish = request.reasoning
@@ -118,10 +117,9 @@ def _claude(
 
 
 def _enable(wish: ir.Reasoning, limit: int | None, target: Target, fields: dict[str, Any]) -> None:
-    """Write `thinking` with a budget in tokens into `fields`; report changes and losses. The budget is that
-    in `wish` or, if there is none or it is negative, stands for the effort ("medium" if none is stated). It
-    is at least 1024 and less than `limit`. If `limit` is too small for that, nothing is written and the loss
-    is reported.
+    """Write `thinking` with a budget in tokens into `fields`: the budget in `wish` or, without one, a budget
+    for the effort. It is at least `MIN_BUDGET` and less than `limit`; if `limit` is too small for that,
+    nothing is written. Changes and losses are reported.
     """
     report = target.report
     budget, place = wish.budget, "additionalModelRequestFields.thinking.budget_tokens"
@@ -148,14 +146,12 @@ def reconcile(body: dict[str, Any], fields: dict[str, Any], target: Target, *, a
     """Make the history and the thinking of a Claude agree, because otherwise the model refuses the request.
     Removed thinking is reported as a loss, removed blocks as changes.
 
-    With a budget, the assistant's current turn must begin with reasoning (`_began_with_thought`): if it does
-    not, `thinking` is removed from `fields`. Without thinking, the history must have no reasoning. So the
-    reasoning blocks are removed from `body` if `fields` disables thinking; or if `fields` has no `thinking`,
-    and the model is known not to think by default, or this is not known and `asked` is True. A message that
-    has no other blocks keeps them.
+    With a budget, the assistant's current turn must begin with reasoning: if it does not, `thinking` is
+    removed from `fields`. If the model will not think, the reasoning blocks are removed from the messages of
+    `body`, except from messages that have no other blocks.
 
-    body: the encoded request, which is changed. fields: its `additionalModelRequestFields`. asked: the
-    client's request has settings for reasoning.
+    body: the encoded request. fields: its `additionalModelRequestFields`. asked: the client's request has
+    settings for reasoning.
     """
     thinking = fields.get("thinking", {})
     kind = thinking.get("type")

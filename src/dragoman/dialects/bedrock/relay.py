@@ -39,9 +39,8 @@ class BedrockRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body unchanged, because it does not name the model; its usage, None = not stated).
-        Raises RequestFailed for an object without `output` that has a `message`, because it is an error.
-        Raises WireError for a body that is not JSON, for any other body without `output`, and for a `usage`
-        that is neither an object nor null.
+        Raises RequestFailed for an error: an object without `output` that has a `message`. Raises WireError
+        for any other body without `output`, and for a `usage` that is neither an object nor null.
         """
         try:
             answer = _decode(body)

@@ -1,8 +1,7 @@
 """Requests: decodes the body of Converse and ConverseStream to ir.Request, and encodes it.
 
-The path states the model and whether the response streams. A leftover is a member without a field in the IR,
-which is kept in `extra`. `additionalModelRequestFields`, whose members differ by model, is a leftover, and so
-are `guardrailConfig`, `promptVariables` and all other members that are not in `MAPPED`.
+The path states the model and whether the response streams. Members that are not in `MAPPED`, such as
+`additionalModelRequestFields` and `guardrailConfig`, have no field in the IR and are kept in `extra`.
 """
 
 from __future__ import annotations
@@ -138,11 +137,9 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for Bedrock, and report changes and losses.
-
-    Raises WireError if the request asks for several candidates or for output other than text, if a free-text
-    tool would have to be sent, or if `encode_block` cannot write a block, for example a medium in a user
-    message with a URL outside of S3.
+    """Encode a request for Bedrock, and report changes and losses. Raises WireError for several candidates,
+    for output other than text, for a free-text tool that would have to be sent, and for a block that
+    `encode_block` cannot write (a medium in a user message with a URL outside of S3, for example).
     """
     own, report = request.dialect == NAME, target.report
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -182,8 +179,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _restore_extra(extra: ir.Extra, target: Target, body: dict[str, Any]) -> None:
     """Write the leftovers of the request (`extra`) into `body`; those of another dialect are reported as
-    lost. The client's `additionalModelRequestFields` are added to the members that the encoder has written
-    there, and replace those of the same name.
+    lost. The client's `additionalModelRequestFields` replace members of the same name that the encoder has
+    written.
     """
     if extra is None:
         return

@@ -37,9 +37,9 @@ _STOP_DETAIL: Final = f"{API} has no such field"
 
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
-    """Decode a response. Raises RequestFailed for a body without `output` that has a `message`, because it is
-    an error. Raises WireError for any other body without the array `output.message.content`, and for a block
-    that is not an object. A `stopReason`, `usage` or `serviceTier` of a wrong type becomes a leftover.
+    """Decode a response. Raises RequestFailed for an error: a body without `output` that has a `message`.
+    Raises WireError for any other body without the array `output.message.content`, and for a block that is
+    not an object. A `stopReason`, `usage` or `serviceTier` of a wrong type becomes a leftover.
     """
     stated = body.get("output")
     output = stated if type(stated) is dict else {}
@@ -76,8 +76,8 @@ def decode_stop(word: Any) -> ir.Stop | None:
 
 def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
     """Return (the service tier, a leftover). stated: the decoded `serviceTier`. A tier that the API does not
-    have is returned as it is stated. If `stated` has an unknown form, the tier is None and the leftover holds
-    `stated`; otherwise the leftover is None. None as `stated` gives (None, None).
+    have is returned as it is stated. A value of an unknown form is returned as the leftover; otherwise the
+    leftover is None.
     """
     if stated is None:
         return None, None
@@ -87,12 +87,10 @@ def decode_tier(stated: Any) -> tuple[str | None, ir.Extra]:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> str:
-    """Return the `stopReason` for a stop. stop: None = not stated; then the result is `tool_use` if `called`
-    is True, else `end_turn`. own: True = the response came in this dialect; then the stop's original word
-    (`raw`) is returned if it has one. called: True = the response has calls of tools.
-
-    Otherwise, a reason that the API does not have becomes `end_turn`, and its loss is reported; so are the
-    stop's sequence and details. In a response of another dialect with calls, `tool_use` replaces `end_turn`.
+    """Return the `stopReason` for a stop, and report what it does not express. stop: None = not stated. own:
+    True = the response came in this dialect; then the stop's original word (`raw`) is returned if it has one.
+    called: True = the response has calls of tools, so that `tool_use` replaces `end_turn` (not for a stated
+    stop of this dialect).
     """
     if stop is None:
         return "tool_use" if called else "end_turn"

@@ -37,14 +37,14 @@ _START: Final = frozenset({"role", "p"})
 _METADATA: Final = frozenset({"usage", "serviceTier", "p"})
 _NONE: Final[dict[str, Any]] = {}
 _GROWS: Final = frozenset({ir.ToolResult, ir.Native})
-"""The blocks whose end decodes also the deltas of kinds that belong to no other block."""
+"""The classes of blocks whose deltas are collected, and decoded when the block ends."""
 
 
 class _Open(msgspec.Struct):
     """A block that is open. index: its number in the IR. kind: its class in the IR. value: the `start` of its
     `contentBlockStart`; {} = it had none. signature: the signature so far. withheld: the redacted reasoning
-    so far, in base64. grown: of a block in `_GROWS`, its other deltas and the content of the result so far,
-    which are decoded when the block ends; other blocks have none.
+    so far, in base64. grown: of a block in `_GROWS`, what is decoded when the block ends: its other deltas,
+    or the content of a result.
     """
 
     index: int
@@ -66,9 +66,9 @@ class BedrockDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame; [] = it gives none, for example after the end of the stream or
-        after an error. An exception gives only ir.Error, and ends the stream. The first event that is no
-        exception gives ir.Start, too. An event with an unknown name gives ir.Raw.
+        """Return the IR events for one frame; [] = it gives none, for example after the end of the stream. An
+        exception gives only ir.Error, and ends the stream. The first other event gives ir.Start, too. An
+        event with an unknown name gives ir.Raw.
 
         frame: one event as JSON, `{NAME: PAYLOAD}`, or an ErrorFrame. Raises WireError for a malformed event,
         for a block after `messageStop`, and for too many open blocks or values in memory (`dialects.bounds`).
@@ -266,9 +266,8 @@ class BedrockDecoder:
 
 def _joined(before: str, piece: str) -> str:
     """Join two parts of a blob, each in base64, to one blob in base64. before: "" = `piece` is the first
-    part, and is returned unchecked. Otherwise raises ValueError for a part of a wrong length or with
-    characters that are not ASCII, TypeError for a part that is not a text; other characters outside of the
-    alphabet of base64 are ignored.
+    part, and is returned unchecked. Otherwise raises ValueError for a part that is not valid base64,
+    TypeError for a part that is not a text.
     """
     if not before:
         return piece

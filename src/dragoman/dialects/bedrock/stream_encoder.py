@@ -36,10 +36,10 @@ _MESSAGE: Final = "output.message."
 
 
 class _Block(msgspec.Struct):
-    """A block that is open. block: the block as it opened; later with the latest seal of thinking. fold:
-    collects the block until it ends, because it is written then or left out; None = its deltas are written at
-    once. said: True = a part of the block was written, or the block is left out. part: the summary part of
-    reasoning that was written last, None = no part is stated. cited: the number of citations so far.
+    """A block that is open. block: as it opened; later with the latest seal of thinking. fold: collects the
+    block until it ends, because it is written then or left out; None = its deltas are written at once. said:
+    True = a part of the block was written, or the block is left out. part: the summary part of reasoning that
+    was written last. cited: the number of citations so far.
     """
 
     block: ir.Block
@@ -67,8 +67,7 @@ class BedrockEncoder(EventEncoder):
 
     def feed(self, event: ir.Event) -> bytes:
         """Return the bytes for the client after one IR event; b"" = nothing is written now, or the stream has
-        ended. Events of further candidates give no bytes; such a candidate is reported as lost when one of
-        its blocks opens.
+        ended. Further candidates give no bytes, and are reported as lost.
         """
         if self._over or getattr(event, "candidate", 0) > 0:
             if isinstance(event, ir.Open):

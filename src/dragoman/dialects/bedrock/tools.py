@@ -77,10 +77,9 @@ def decode_choice(config: Mapping[str, Any]) -> ir.ToolChoice | None:
 
 
 def encode_tools(request: ir.Request, target: Target, scope: Scope, body: dict[str, Any]) -> None:
-    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. If a
-    request of another dialect has no tools to write, tools are made from the names of the calls in its
-    history; without such calls nothing is written. If the request came in another dialect and the model
-    refuses a forced call, a text in `system` asks for the call instead. Raises WireError for a free-text
+    """Write the tools and the tool choice into `body` as `toolConfig`; report changes and losses. For
+    requests of other dialects: without tools to write, tools are made from the calls in the history; if the
+    model refuses a forced call, a text in `system` asks for it instead. Raises WireError for a free-text
     tool, unless the tool choice lists the allowed tools without it.
     """
     own, report, choice = scope.own, target.report, request.tool_choice
@@ -222,7 +221,7 @@ def _specified(body: Mapping[str, Any]) -> frozenset[str]:
 
 def _ask_for_call(choice: ir.ToolChoice, target: Target, body: dict[str, Any]) -> None:
     """Add a text to `system` that asks for the call that the choice forces; report the change, and a loss,
-    because the model may ignore the text. Called only if the model refuses a forced call.
+    because the model may ignore the text.
     """
     wanted = f"the tool `{choice.names[0]}`" if choice.mode == "tool" and choice.names else "one of the tools"
     text = f"Answer by calling {wanted}. Do not answer in plain text."

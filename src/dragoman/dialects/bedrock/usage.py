@@ -31,10 +31,9 @@ _INCLUDED: Final = ("tool_input", "reasoning")
 
 def decode_usage(whole: dict[str, Any]) -> ir.Usage:
     """Decode token counts. In the result, `input` excludes the cached tokens: they are subtracted if
-    `totalTokens` shows that `inputTokens` includes them. `cache_write` includes its parts by lifetime, and
-    `output` the tokens of reasoning, which the API does not count separately. whole: the object `usage`.
-    Members that the encoder would not write again from the decoded counts are leftovers, unless they are null
-    or {}.
+    `totalTokens` shows that `inputTokens` includes them. `output` includes the tokens of reasoning. whole:
+    the object `usage`. Members that the encoder would not write again are leftovers, unless they are null or
+    {}.
     """
     wire = counted(whole)
     get = wire.get
@@ -73,8 +72,7 @@ def _lifetimes(details: Any) -> dict[str, Any]:
 def encode_usage(usage: ir.Usage, report: Report, *, own: bool) -> dict[str, Any]:
     """Return the object `usage` for token counts. own: True = the counts came in this dialect, so only those
     that were stated are written, and the total if input and output are known. Otherwise an unknown input or
-    output is written as 0, and the counts that the API has no member for are reported as lost. Estimated
-    counts are marked (`ESTIMATED`).
+    output is written as 0, and the counts that the API has no member for are reported as lost.
     """
     out = _encode(usage, (usage.form or "").split("+") if own else [])
     if not own:

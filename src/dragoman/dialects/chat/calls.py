@@ -8,10 +8,10 @@ from dragoman.dialects.bounds import MOST_CALLS, refuse_more
 
 
 class Call:
-    """A tool call while it streams. id, name: the id of the call and the name of its tool, None = not stated
-    yet. The id is that of the first fragment. first: the first fragment of the call, a JSON object; a decoder
-    may add to it the members of the fragment with the tool's name. block: the index of the call's block in
-    the IR; -1 before the block opens. pieces: the parts of the arguments that came before the tool's name.
+    """A tool call while it streams. id, name: the id of the call (that of its first fragment) and the name of
+    its tool, None = not stated. first: the first fragment of the call, a JSON object; a decoder may add
+    members to it. block: the index of the call's block in the IR; -1 before the block opens. pieces: the
+    parts of the arguments that came before the tool's name.
     """
 
     __slots__ = ("block", "first", "id", "name", "pieces")
@@ -24,12 +24,10 @@ class Call:
         self.pieces: list[str] = []
 
     def begins_anew(self, call_id: str | None, name: str | None) -> bool:
-        """Whether a fragment that was found to belong to this call starts another call instead. call_id,
-        name: the fragment's id and tool name; None = the fragment states none.
-
-        A fragment without a name does not start another call. If the fragment and this call both have an id,
-        it starts another call if the ids differ. Otherwise it does so if this call has a name already, and
-        either the names differ or both ids are missing.
+        """Whether a fragment that was found to belong to this call starts another call instead: it has a name
+        and another id. If one of the ids is missing, it does so only if this call has a name already, and
+        either the names differ or both ids are missing. call_id, name: those of the fragment; None = it
+        states none.
         """
         if name is None:
             return False
@@ -39,19 +37,13 @@ class Call:
 
 
 def call_of(calls: dict[Any, Call], wire: dict[str, Any], inner: dict[str, Any]) -> Call:
-    """Return the call to which a fragment of a tool call belongs. calls: the calls so far, by an index, an id
-    or a key of their own; a new call is added. wire: the fragment, an entry of `tool_calls`. inner:
-    the object `function` in the fragment. A call without a name gets the name in the fragment.
+    """Return the call to which a fragment of a tool call belongs; a new call is added to `calls`. A call
+    without a name gets the name in the fragment. calls: the calls so far, by an index, an id or a key of
+    their own. wire: the fragment, an entry of `tool_calls`. inner: the object `function` in the fragment.
 
-    The call is found by the fragment's index, or by its id if it has no member `index`. Without both, and for
-    an index that is neither an integer nor a text, it is the latest call. If the found call does not have the
-    fragment's id, the call that `calls` holds under this id is taken instead, if there is one. If no call is
-    found, a new one is made.
-
-    Some vendors give every call the index 0. Therefore a fragment with a tool name starts a new call if its
-    id is not the id of the found call. If one of these ids is missing, it starts a new call only if the found
-    call has a name already, and either the names differ or both ids are missing. Raises WireError for more
-    than `MOST_CALLS` calls.
+    The call is found by the fragment's index or id; without both, it is the latest call. Some vendors give
+    every call the index 0, so a fragment may still start a new call (`Call.begins_anew`). Raises WireError
+    for more than `MOST_CALLS` calls.
     """
     call_id, name = wire.get("id") or None, inner.get("name") or None
     key = wire.get("index", call_id)

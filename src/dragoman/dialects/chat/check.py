@@ -1,5 +1,5 @@
 """Checks of request members that several protocols share. Each check raises WireError for a mistake, with a
-text like OpenAI's. In all checks, `path` is the JSON path of the checked value, if nothing else is said.
+text like OpenAI's. `path` is the JSON path of the checked value, if nothing else is said.
 """
 
 from __future__ import annotations
@@ -86,11 +86,8 @@ _NAMED: Final = members(name=check_name, description=a_string, strict=a_boolean)
 
 def check_response_format(value: Any, path: str) -> None:
     """Check `response_format`: an object with a `type` of `FORMS`. The type "json_schema" requires the member
-    `json_schema` or one of the vendors' members in `SCHEMA_BESIDE`.
-
-    With the type "json_schema", the name, the description, `strict` and the schema in `json_schema` are
-    checked. Without `json_schema`, and with the type "json_object", the schemas in the vendors' members are
-    checked instead, as far as these are objects.
+    `json_schema` or one of the vendors' members in `SCHEMA_BESIDE`. Schemas in these members are checked,
+    too; those of vendors only if they are objects, and not beside `json_schema`.
     """
     an_object(value, path)
     if "type" not in value:
@@ -114,10 +111,9 @@ def check_response_format(value: Any, path: str) -> None:
 
 
 def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, strict: bool = False) -> None:
-    """Check a JSON Schema. path: the schema's JSON path. what: the tool or format that has this schema, for
-    the error's text. code: the code of the error for a mistake in an object, None = no code; a value that is
-    not an object is refused as a value of a wrong type. strict: True = OpenAI's rules for strict schemas
-    apply, too.
+    """Check a JSON Schema. what: the tool or format that has this schema, for the error's text. code: the
+    code of the error for a mistake in an object, None = no code. strict: True = OpenAI's rules for strict
+    schemas apply, too.
     """
     if type(schema) is not dict:
         wrong_type(path, "an object", schema)
@@ -131,11 +127,9 @@ def check_schema(schema: Any, path: str, what: str, code: str | None = None, *, 
 
 def check_function(function: Any, path: str, index: int, member: str) -> None:
     """Check one function tool: its name (required), its description, `strict`, and the JSON schema in
-    `parameters`, whose `type` must be "object" if it is stated. OpenAI's rules for strict schemas are not
-    applied here.
-
-    path: the path of the list of tools. index: the tool's index in the list. member: ".function" if the
-    function stands in this member of the tool, "" if the tool itself is the function.
+    `parameters`, whose `type` must be "object" if it is stated. path: the path of the list of tools. index:
+    the tool's index in the list. member: ".function" if the function stands in this member of the tool, "" if
+    the tool itself is the function.
     """
     if type(function) is not dict:
         if function is None:

@@ -7,12 +7,11 @@ from dragoman.dialects.chat.draft import Draft
 
 
 def document_text(block: ir.Media, draft: Draft, where: str, text: str | None = None) -> str:
-    """Return the document's text between the tags `<document>` and `</document>`, with the document's name as
-    the attribute `title` if it has one. The change is reported, because the document becomes text.
+    """Return the document's text between the tags `<document>` and `</document>`, with the document's name,
+    if it has one, as the attribute `title`. The change is reported.
 
     text: the document's text; None = it is taken from the block: its text or, if it has none, the texts of
-    the blocks inside it, with a blank line between them. All other blocks inside it are then reported as
-    lost. where: the block's IR path.
+    the blocks inside it. Other blocks inside it are then reported as lost. where: the block's IR path.
     """
     draft.report.change(where, where, "the text document is sent as text")
     if text is None and (text := block.text) is None:

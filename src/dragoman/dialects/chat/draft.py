@@ -26,10 +26,9 @@ class Draft:
     vendor's deviations. facts: those about the model.
 
     own: True = the content came in this dialect, so its original spelling is kept. answer: True = a response
-    is written, False = a request. chunked: True = the request's dialect is one whose clients may send each
-    chunk of a streamed answer as a message of its own, so that several messages may be one answer
-    (`repair.messages.CHUNKED`). enveloped: True = the client receives calls of free-text tools as functions,
-    with the free text itself as `arguments`.
+    is written, False = a request. chunked: True = several messages may be one answer, because clients of the
+    request's dialect may send each chunk as a message (`repair.messages.CHUNKED`). enveloped: True = the
+    client receives calls of free-text tools as functions, with the free text itself as `arguments`.
     """
 
     report: Report

@@ -27,14 +27,12 @@ https://platform.minimax.io/docs/api-reference/errorcode"""
 
 def failure(body: dict[str, Any]) -> dict[str, Any] | None:
     """Return the body that describes the error in a response or a chunk, for the decoder of errors; None if
-    there is no error. It is the given body, or a new body with only the member `error`.
+    there is no error. It may be a new body with only the member `error`. Raises WireError if the first choice
+    is not an object.
 
-    Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`,
-    which tells why a stream stopped early; an `error` in the first choice. If `choices` is absent or null,
-    there are two more forms: MiniMax's `base_resp` with an error code, and a body that has a message
-    (`message` or `detail`, for example) and no `usage`.
-
-    Raises WireError if the first choice is not an object.
+    Vendors' forms: an `error` member that is not empty; `object: "error"`; an `error` in Groq's `x_groq`; an
+    `error` in the first choice. Without `choices`, also MiniMax's `base_resp` with an error code, and a body
+    that has a message (`message` or `detail`, for example) and no `usage`.
     """
     if body.get("error") or body.get("object") == "error":
         return body

@@ -22,12 +22,9 @@ _MAX_ID: Final = 40
 def read_history(
     messages: Sequence[Any], plain: frozenset[str], read: Callable[[dict[str, Any], Any, str], ir.Message]
 ) -> tuple[ir.Message, ...]:
-    """Return the decoded messages of a history.
-
-    messages: JSON objects. plain: the roles whose messages become a text block without a call of `read`, if
-    they have no members except `role` and a `content` that is a string. read: decodes every other message;
-    its arguments are the message, its role and its path (`messages[0]`). What it raises (WireError for an
-    unknown role, for example) is raised here, too.
+    """Return the decoded messages of a history. messages: JSON objects. plain: the roles whose messages
+    become a text block without a call of `read`, if they have only `role` and a `content` that is a string.
+    read: decodes every other message; its arguments are the message, its role and its path (`messages[0]`).
     """
     decoded: list[ir.Message] = []
     for index, message in enumerate(messages):
@@ -68,9 +65,9 @@ class TurnWriter(ABC):
     out: list[dict[str, Any]]
 
     def write_turn(self, turn: Turn) -> None:
-        """Append the message of one turn to `out`, but not an assistant's message of which nothing but the
-        role is left, which is reported as a change. The repairs of the turn are reported, and as losses the
-        names, cache marks and leftovers of its messages.
+        """Append the message of one turn to `out`; an assistant's message without content is left out, which
+        is reported as a change. The repairs of the turn are reported, and as losses the names, cache marks
+        and leftovers of its messages.
         """
         at, piece = len(self.out), turn.pieces[0]
         if piece.message is None:

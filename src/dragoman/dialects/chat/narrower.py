@@ -22,9 +22,8 @@ Restore = Callable[[dict[str, Any], ir.Extra, Report, str], None]
 
 class Narrower:
     """Encodes for one such protocol, which has no cache breakpoints, no author names and no free-text tools.
-
     api: the protocol's name in reports and errors, such as "the Mistral API". restore: `Leftovers.restore` of
-    its dialect, which writes leftovers and reports those that it does not write.
+    its dialect.
     """
 
     __slots__ = ("_restore", "api")
@@ -59,9 +58,8 @@ class Narrower:
         self, tool: ir.Function, draft: Draft, where: str, more: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Return the function as an entry of `tools`; its cache mark is reported as lost. A function of
-        another dialect without a schema gets the schema of an object without properties, because the
-        protocols require a schema. more: further members to write into `function`. where: the tool's IR path.
-        Raises WireError for a free-text tool.
+        another dialect without a schema gets that of an object without properties. more: further members to
+        write into `function`. where: the tool's IR path. Raises WireError for a free-text tool.
         """
         if tool.kind == "custom":
             raise WireError(f"{self.api} has no free-text tools", where, "unsupported_value")
@@ -80,12 +78,12 @@ class Narrower:
         return out
 
     def encode_call(self, block: ir.ToolCall, stated: str | None, draft: Draft, where: str) -> dict[str, Any]:
-        """Return the call as an entry of `tool_calls`, with the arguments as text. Empty arguments of
-        another dialect's function call become "{}". The call's seal and cache mark are not written, but
-        reported. stated: the id to write; None = the entry has no id. where: the call's IR path.
+        """Return the call as an entry of `tool_calls`, with the arguments as text. Its seal and cache mark
+        are not written, but reported. stated: the id to write; None = the entry has no id. where: the call's
+        IR path.
 
         In a response, a free-text call (kind "custom") gets its text as an argument: `{"input": text}`. In a
-        request's history such a call raises WireError; normally `emulate` has replaced the call before.
+        request, such a call raises WireError.
         """
         arguments = block.arguments if draft.own or block.arguments else "{}"
         if block.kind == "custom":

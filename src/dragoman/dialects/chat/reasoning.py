@@ -10,12 +10,9 @@ from dragoman.dialects.efforts import effort_of, lose_effort
 
 
 def by_effort(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draft, *, shown: bool = False) -> None:
-    """Write `reasoning_effort` into `body`, and report what this member cannot express. shown: True = the
-    provider always returns the reasoning itself, so fewer settings are lost (`lose_visibility`).
-
-    `effort_of` chooses the effort from the stated mode, effort and budget; it may choose none, and then
-    nothing is written. If the model is known to have no reasoning, nothing is written either, and `reasoning`
-    as a whole is reported as lost, unless its mode is "off" or its effort "none".
+    """Write `reasoning_effort` into `body`, unless `effort_of` chooses none or the model is known to have no
+    reasoning; report what this member cannot express. shown: True = the provider always returns the reasoning
+    itself, so fewer settings are lost (`lose_visibility`).
     """
     if draft.facts.reasoning is False:
         if reasoning.mode != "off" and reasoning.effort != "none":

@@ -72,8 +72,8 @@ class ChatRelay(BodyRelay):
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the edits by which this request asks for the usage of its stream: member -> new value; {} =
-        no edit is needed: the request does not stream, asks already, or need not ask in this protocol. body:
-        the request's body, decoded.
+        the request does not stream, asks already, or need not ask in this protocol. body: the request's body,
+        decoded.
         """
         options = body.get("stream_options") or {}
         if not self._words.asks or body.get("stream") is not True or options.get("include_usage") is True:
@@ -84,10 +84,9 @@ class ChatRelay(BodyRelay):
         """Return (the body for the client, its usage). If the body has a `model`, its value becomes
         `reply.model`, unless that is None. The usage is None if it is missing or cannot be read.
 
-        Raises RequestFailed, with the usage, for an error with status 200: a member `error`, an `error` in
-        the first choice or, without `choices`, one of the other forms in `failure`. Raises WireError if the
-        body is not a JSON object, if `choices` is not an array, or if its first entry is not an object; an
-        empty array is accepted.
+        Raises RequestFailed, with the usage, for an error with status 200 (the forms in `failure`). Raises
+        WireError if the body is not a JSON object, if `choices` is not an array, or if its first entry is not
+        an object.
         """
         head = decode_head(body)
         try:
@@ -115,13 +114,9 @@ class ChatRelay(BodyRelay):
 
 
 class ChatStreamRelay:
-    """Relays the frames of one stream (implements `StreamRelay`).
-
-    The relay replaces the model's name by `Reply.model`, if that is set. If the client did not ask for the
-    usage, and streams of this protocol state it only if asked (`Words.asks`), the relay removes a `usage`
-    that is not empty, and drops a chunk that has a usage and no choices. The function `estimate` is called at
-    the end of a stream whose provider stated no usage, if a choice has ended; the client gets its result.
-    None = no estimate is made.
+    """Relays the frames of one stream (implements `StreamRelay`). The model's name becomes `Reply.model`, if
+    that is set. A usage that the client did not ask for is removed, if streams of this protocol state it only
+    if asked (`Words.asks`). `estimate` is called at the end of a stream whose provider stated no usage.
     """
 
     __slots__ = (
@@ -190,10 +185,9 @@ class ChatStreamRelay:
         return sent
 
     def _see(self, chunk: dict[str, Any]) -> bool:
-        """Record the usage and the service tier of a chunk, which choices have begun or ended, and whether
-        any content has come. Returns False if the chunk must not be sent to the client: it has a usage but no
-        choices, and the client did not ask for the usage. Raises RequestFailed for an error chunk, WireError
-        for too many choices.
+        """Record what a chunk states: the usage, the service tier, which choices have begun or ended,
+        content. Returns False if the chunk must not be sent to the client: it has a usage that the client did
+        not ask for, and no choices. Raises RequestFailed for an error chunk, WireError for too many choices.
         """
         usage = chunk.get("usage") or vendor_usage(chunk)
         self.tier = stated_at(chunk, self._words.tier) or self.tier
@@ -231,11 +225,10 @@ class ChatStreamRelay:
         return self._framed(_encode(chunk))
 
     def close(self) -> bytes:
-        """Return the last bytes for the client when the upstream's stream has ended: b"" if `[DONE]` has
-        come. Otherwise an estimated usage (if `estimate` is set and the provider sent none) and, in
-        server-sent events, `[DONE]`; b"" if there is neither.
-
-        Raises RequestFailed if no `[DONE]` has come, and a choice has not ended or no choice came.
+        """Return the last bytes for the client when the upstream's stream has ended; b"" = nothing is
+        missing. Without `[DONE]` these are an estimated usage (if `estimate` is set and the provider sent
+        none) and, in server-sent events, `[DONE]`. Raises RequestFailed if no `[DONE]` has come, and a choice
+        has not ended or no choice came.
         """
         if self.done:
             return b""

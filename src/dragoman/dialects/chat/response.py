@@ -17,11 +17,9 @@ def choices_of(
     fault_of: Callable[[dict[str, Any]], ir.Fault],
     usage_of: Callable[[dict[str, Any]], ir.Usage],
 ) -> list[Any]:
-    """Return the list `choices` of the body of a whole response; its entries stay as they are. fault_of:
-    decodes an error body. usage_of: decodes the object `usage`.
-
-    Raises RequestFailed, with the usage, for an error inside a response with status 200 (the forms in
-    `failure`). Raises WireError if there is no such list, or if its first entry is not an object.
+    """Return the list `choices` of the body of a whole response. fault_of: decodes an error body. usage_of:
+    decodes the object `usage`. Raises RequestFailed, with the usage, for an error inside the response
+    (`failure`), WireError if there is no such list, or if its first entry is not an object.
     """
     if (failed := failure(body)) is not None:
         usage = body.get("usage")
@@ -47,9 +45,9 @@ def opening(answer: ir.Response | ir.Start, reply: Reply, kind: str, *, own: boo
 
 def created_of(created: float | str | None, reply: Reply, *, own: bool) -> Any:
     """Return the date of an answer for the client, in Unix seconds: the vendor's date (`created`) as an
-    integer, or `reply.created` if the vendor stated none or a text that cannot be read as a date of ISO 8601.
-    A text without a time zone is read as UTC. own: True = the vendor speaks the client's dialect, so the date
-    that it stated is returned unchanged, even a text.
+    integer, or `reply.created` if the vendor stated none that can be read. A text is read as a date of ISO
+    8601, in UTC if it has no time zone. own: True = the vendor speaks the client's dialect, so the date that
+    it stated is returned unchanged, even a text.
     """
     if created is None:
         return reply.created

@@ -12,11 +12,9 @@ from dragoman.dialects.repair.turn import Piece
 
 
 class Saying:
-    """The base of the classes that collect blocks and write one assistant message from them.
-
-    _say: type of a block -> the method that adds such a block. spaced: True = another block or message came
-    after the last text, so a blank line goes before the next text that is not empty, unless white space is
-    there already (`separated`). A subclass may leave out this line if the message came in its own dialect.
+    """The base of the classes that collect blocks and write one assistant message from them. _say: type of a
+    block -> the method that adds such a block. spaced: True = another block or message came after the last
+    text, so the next text may need a blank line before it (`separated`).
     """
 
     __slots__ = ("draft", "spaced")

@@ -60,12 +60,12 @@ STOPS_LOST: Final[dict[str, str]] = {
 
 
 def decode_stop(word: str | None, sequence: str | None = None, *, called: bool) -> ir.Stop | None:
-    """Return the stop for a finish reason of the wire (`word`). None if `word` is None. "" means that the
-    provider stated no finish reason, and counts as a normal end. An unknown word gives the reason "other";
-    upper case in a known word is ignored. `Stop.raw` keeps the word if the stop alone does not show it.
+    """Return the stop for a finish reason of the wire (`word`); None if `word` is None. "" counts as a normal
+    end; an unknown word gives the reason "other". `Stop.raw` keeps the word if the stop alone does not show
+    it.
 
-    sequence: the stop sequence that was found; if there is one and `word` is not empty, the stop's reason is
-    "sequence", whatever `word` says. called: True = the answer has tool calls; then a normal end gets the
+    sequence: the stop sequence that was found; with it, the reason is "sequence", whatever `word` says
+    (unless that is None or empty). called: True = the answer has tool calls; then a normal end gets the
     reason "tool".
     """
     if not word:
@@ -90,12 +90,12 @@ def encode_stop(
 ) -> str | None:
     """Return the finish reason for the client; None if `stop` is None. If the answer came in the client's
     dialect (`draft.own`), no loss is reported, and a finish reason that the decoder saved in `Stop.raw` is
-    written unchanged. Otherwise `words` gives the finish reason for the IR's reason.
+    written unchanged.
 
     where: the candidate's IR path. called: True = the client gets tool calls, so a normal end becomes
     "tool_calls". legacy: True = the client gets the older form of a call, so a call or a normal end becomes
-    "function_call". words: IR reason -> finish reason, for every reason. losses: IR reason -> the text to
-    report, for each reason whose finish reason is less precise.
+    "function_call". words: IR reason -> finish reason. losses: IR reason -> the text to report, for each
+    reason whose finish reason is less precise.
     """
     if stop is None:
         return None

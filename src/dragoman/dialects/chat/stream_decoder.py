@@ -1,8 +1,7 @@
 """Decodes streams of chunks into IR events, for the protocols whose chunks have `choices`.
 
-Each chunk is a JSON object, and `[DONE]` ends the stream. A chunk that differs from the previous chunk only
-in its text and its random padding is not decoded as a whole (`Template`). Without `[DONE]`, a stream is
-complete if it has candidates and all have a finish reason.
+Each chunk is a JSON object, and `[DONE]` ends the stream. Without `[DONE]`, a stream is complete if it has
+candidates and all have a finish reason.
 """
 
 from __future__ import annotations
@@ -60,9 +59,9 @@ class Candidate:
             self._put(key, value)
 
     def end(self, word: Any) -> None:
-        """Set the finish reason to `word`. null changes nothing; "" does not replace an earlier reason,
-        because some servers state "" in every chunk without a reason. A value that is neither a string nor
-        null goes into `extra`. Raises WireError if the unknown members become too many.
+        """Set the finish reason to `word`. null changes nothing; "" does not replace an earlier reason. A
+        value that is neither a string nor null goes into `extra`. Raises WireError if the unknown members
+        become too many.
         """
         if type(word) is str:
             self.word = word or self.word or ""

@@ -63,12 +63,9 @@ ChoiceT = TypeVar("ChoiceT", bound=Choice[Any])
 
 
 class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
-    """Encodes one stream of chunks; a subclass encodes the blocks of its protocol.
-
-    A chunk of text without log probabilities is a constant head, the text as JSON, and a constant tail. Head
-    and tail are made when the block opens. Id, date and model are the same in every chunk. A chunk with an
-    error ends the stream, without `[DONE]`. choice: the class for the state of a candidate. out: the class
-    for the state of a block.
+    """Encodes one stream of chunks; a subclass encodes the blocks of its protocol. Id, date and model are the
+    same in every chunk, but a chunk with an error has none of them; it ends the stream, without `[DONE]`.
+    choice: the class for the state of a candidate. out: the class for the state of a block.
     """
 
     __slots__ = (
@@ -119,10 +116,8 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
         return b""
 
     def _set_head(self, members: dict[str, Any]) -> None:
-        """Add these members to all later chunks, with two exceptions. A chunk with an error has none of them.
-        In candidates that have begun already, chunks that are made of constant bytes around a piece of text,
-        refusal, thinking or arguments stay as they are. A chunk with log probabilities is not made so, and
-        gets the members.
+        """Add these members to later chunks. A chunk with an error has none of them; in candidates that have
+        begun, chunks that are made of constant bytes around a text stay as they are (`Out.head`).
         """
         self._members.update(members)
         self._head = self._field + _encode(self._members)[:-1] + b',"choices":['
@@ -189,12 +184,9 @@ class ChunkEncoder(EventEncoder, ABC, Generic[ChoiceT, OutT]):
     def _say(
         self, choice: ChoiceT, out: OutT, text: str, logprobs: tuple[ir.Logprob, ...] | None = None
     ) -> bytes:
-        """Return the chunk with the next part of a text. logprobs: the log probabilities of this part; None =
-        none.
-
-        If the answer comes from another dialect, and another block stands between this text and the text
-        before it, a blank line is put between the two texts, unless the first ends or the second begins with
-        white space. An empty part does not count as the beginning of a text.
+        """Return the chunk with the next part of a text. In an answer from another dialect, a blank line
+        parts a text from the text before it if another block stands between them (`separated`). logprobs: the
+        log probabilities of this part; None = none.
         """
         length = len(text)
         if text and not out.said:

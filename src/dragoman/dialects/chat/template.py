@@ -3,9 +3,8 @@ random padding.
 
 Most chunks differ from the previous chunk in one string: the next part of the answer. After such a chunk has
 been decoded (`Template.learn`), the bytes before and after that string are saved. A later frame repeats this
-chunk if it starts and ends with these bytes and has one JSON string between them. After more than `_MISSES`
-attempts in a row to learn a chunk that no later frame repeated, no further chunk is learnt. `Template.run`
-recognises several such events at once.
+chunk if it starts and ends with these bytes and has one JSON string between them. `Template.run` recognises
+several such events at once.
 """
 
 from __future__ import annotations
@@ -46,12 +45,10 @@ class _Around(NamedTuple):
 
 
 class _Run(msgspec.Struct, frozen=True, gc=False):
-    """The bytes around the text of a repeated event, as the provider sends them and as the client gets them.
-
-    alike: the provider's bytes before the text, and after the text or, if there is padding, after the
-    padding. The padding is a JSON string, too. apart: the bytes between text and padding; b"" = no padding.
-    sent_opening, sent_closing: the client's bytes before the text, and after the text or padding. same: True
-    = the client gets the provider's bytes unchanged.
+    """The bytes around the text of a repeated event. alike: the provider's bytes before the text, and after
+    the text or, if there is padding, after the padding (a JSON string, too). apart: the bytes between text
+    and padding; b"" = no padding. sent_opening, sent_closing: the client's bytes before the text, and after
+    the text or padding. same: True = the client gets the provider's bytes unchanged.
     """
 
     alike: Alike
@@ -116,11 +113,8 @@ class Template:
 
     def run(self, read: bytes) -> tuple[bytes, int]:
         """Return (the client's bytes for the events at the beginning of `read` that repeat the learnt chunk,
-        the size of these events in `read`, in bytes). (b"", 0) = no chunk is learnt whose events can be
-        compared, the first event does not repeat the chunk, or the text of one of these events is not a JSON
-        string.
-
-        read: server-sent events as they came from the network; an event begins at its first byte.
+        the size of these events in `read`, in bytes). (b"", 0) = the events cannot be recognised by their
+        bytes. read: received server-sent events; it begins with the start of an event.
         """
         if (run := self._run) is None:
             return _NO_RUN
@@ -156,8 +150,7 @@ class Template:
     def learn(self, frame: bytes, chunk: dict[str, Any], sent: bytes | None = None) -> bool:
         """Learn a frame as the chunk that later frames may repeat, in place of the one learnt before. Returns
         whether `text` can now recognise such frames: False = the chunk has other content than one text, its
-        text cannot be found with certainty, or more than `_MISSES` calls have come in a row without a frame
-        that repeats their chunk.
+        text cannot be found with certainty, or too many chunks in a row were learnt in vain (`_MISSES`).
 
         chunk: the decoded frame; this method may change it. sent: the client's bytes for the frame, with the
         framing of the stream; None = only `text` is needed, not `relayed` and `run`.

@@ -3,9 +3,8 @@
     response.created → ( output_item.added → … → output_item.done )*
     → response.completed | response.incomplete | response.failed | response.cancelled
 
-Servers that leave out events are read, too. Any event of a known type, except `error` and `keepalive`,
-begins the answer. A delta of a text, a refusal or reasoning begins its block; a delta of a call's arguments
-needs the start of the call. `Places` numbers the items of a server that does not number them.
+Servers that leave out events are read, too: a delta of a text, a refusal or reasoning begins its block if the
+block has not begun. `Places` numbers the items of a server that does not number them.
 
 `output_item.done` holds the final item, and the item's blocks end with the values in it. Items without deltas
 (calls of OpenAI's own tools) are decoded from this event (or from the last one) alone; the earlier events
@@ -69,12 +68,10 @@ ignored."""
 
 
 class _Open(msgspec.Struct):
-    """A block that has not ended.
-
-    index: the number of the block in the answer. block: as it was opened. said: whether a delta or a citation
-    came. words: the texts of the deltas so far, only for a text or a call's arguments. logprobs: the log
-    probabilities in the deltas; if there are any, they replace those in the final item. cited: the number of
-    citations so far.
+    """A block that has not ended. index: the number of the block in the answer. block: as it was opened.
+    said: whether a delta or a citation came. words: the texts of the deltas so far, only for a text or a
+    call's arguments. logprobs: the log probabilities in the deltas; if there are any, they replace those in
+    the final item. cited: the number of citations so far.
     """
 
     index: int
@@ -180,8 +177,8 @@ class ResponsesDecoder:
         return [ir.Ping()]
 
     def _progress(self, value: _Value) -> _Events:
-        """Return the IR events for `queued` and `in_progress`, which hold a response object, as `created`
-        does. If the answer has not begun, they are the same as for `created`, otherwise a ping.
+        """Return the IR events for `queued` and `in_progress`: those of `created` if the answer has not
+        begun, otherwise a ping.
         """
         return self._created(value) or [ir.Ping()]
 
@@ -252,12 +249,9 @@ class ResponsesDecoder:
         return self._end_item(value["output_index"], value["item"])
 
     def _end_item(self, number: int, item: _Value | None) -> _Events:
-        """Return the events that end one item: the ends of its open blocks (`_close`), then all events of the
-        blocks that only the final item has. Raises WireError or AttributeError if the final item is not an
-        object.
-
-        number: the item's output_index. item: the final item; None = the stream did not state it, so the open
-        blocks end as they are.
+        """Return the events that end one item: the ends of its open blocks, then all events of the blocks
+        that only the final item has. number: the item's output_index. item: the final item; None = the stream
+        did not state it, so the open blocks end as they are.
         """
         announced = self._items.pop(number, None)
         self._kept.drop(announced)
@@ -274,12 +268,9 @@ class ResponsesDecoder:
         return events + self._whole(tuple(b for n, b in enumerate(finals) if n not in parts))
 
     def _close(self, state: _Open, final: ir.Block | None) -> _Events:
-        """Return the events that end the block of `state`. final: the block in the final item; None = it is
+        """Return the events that end the block of `state`: the content of the final block that was in no
+        delta, as far as deltas can add it, and the Close. final: the block in the final item; None = it is
         unknown, so the only event is a Close without a block.
-
-        Otherwise content of the final block that was in no delta comes first, as events, and the Close holds
-        the final block. The text of a refusal or of thinking comes only if there was no delta at all. If a
-        final text, or a call's arguments, do not begin with the deltas, there is no event for them.
         """
         if final is None:
             self._said.append(state.block)
@@ -316,12 +307,10 @@ class ResponsesDecoder:
     def _at(
         self, value: _Value, kind: type[ir.Block], opened: Mapping[type, ir.Block]
     ) -> tuple[_Events, _Open]:
-        """Return (events, state of the block) for a delta or an annotation (`value`) of a block of this
-        `kind`. If the block is not open yet, the events open it: `opened[kind]`, with the id and phase of its
-        message. Otherwise there are no events. Sets `said` of the block's state.
-
-        Raises WireError if the block is not open and `opened` lacks the kind, if too many blocks are open, or
-        if the open block is of another kind.
+        """Return (the events that open the block, its state) for a delta or an annotation (`value`) of a
+        block of this `kind`; the events are [] if the block is open. A new block is `opened[kind]`, with the
+        id and phase of its message. Raises WireError if the block is not open and `opened` lacks the kind, if
+        too many blocks are open, or if the open block is of another kind.
         """
         place = value["output_index"], (value.get("content_index") or 0) if kind in _PARTS else 0
         events: _Events = []
@@ -377,7 +366,7 @@ class ResponsesDecoder:
 
 def _words(value: _Value) -> str:
     """Return the text (`delta`) of a delta event; "" for null, which some servers send. Raises KeyError if
-    the event has no `delta`, TypeError for a value of another type; `feed` makes a WireError of both.
+    the event has no `delta`, TypeError for a value of another type.
     """
     words = value["delta"]
     if words is not None and type(words) is not str:
@@ -386,11 +375,9 @@ def _words(value: _Value) -> str:
 
 
 def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Value | None:
-    """Return the item at the position `number` in the final `output`, for an item whose end event did not
-    come. number: its output_index. announced: the item as it was announced, None = it was not.
-
-    None if `announced` is None, if there is no object at this position, or if the object has another type or
-    id than the announced item.
+    """Return the item at the position `number` (its output_index) in the final `output`, for an item whose
+    end event did not come. announced: the item as it was announced, None = it was not. None = there is no
+    such object, it was not announced, or its type or id differs from the announced one.
     """
     item = output[number] if announced is not None and number < len(output) else None
     if type(item) is not dict or announced is None:
@@ -400,10 +387,9 @@ def _found(output: Sequence[Any], number: int, announced: _Value | None) -> _Val
 
 
 def _as_announced(item: _Value, announced: _Value | None) -> _Value:
-    """Return a final item, with the id that the item had when it was announced. announced: the item as it was
-    announced; if it is None or has no id, the final item is returned unchanged. Some gateways state a new id
-    in every event, and clients would take the item for another one. An item with encrypted content is not
-    changed, because its encrypted content belongs to its id.
+    """Return a final item with the id that the item had when it was announced, because some gateways state a
+    new id in every event. An item with encrypted content is not changed: that content belongs to its id.
+    announced: the item as it was announced, None = it was not.
     """
     first = None if announced is None else announced.get("id")
     if first is None or item.get("id") == first or item.get("encrypted_content") is not None:
@@ -412,9 +398,9 @@ def _as_announced(item: _Value, announced: _Value | None) -> _Value:
 
 
 def _named(item: _Value) -> ir.Item | None:
-    """Return the `ir.Item` of an announced message: its id and phase. The status is left out, because the
-    final one comes with the end of the item. item: the item as announced; {} = it was not announced. None =
-    the item has neither id nor phase. A value that is no text is left out, too: the final item has it.
+    """Return the `ir.Item` of an announced message, with its id and phase as far as these are texts; None =
+    there is neither. The status comes with the end of the item. item: the item as announced; {} = it was not
+    announced.
     """
     head, _ = TYPED_HEAD.sort(item)
     if head.get("id") is None and head.get("phase") is None:

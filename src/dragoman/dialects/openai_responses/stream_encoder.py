@@ -4,8 +4,8 @@
     [→ error] → completed | incomplete | failed | cancelled [→ data: [DONE]]
 
 The end of a block is written when the next block or item begins or the answer ends: only then is it known
-whether the block's message continues, and whether the answer is incomplete. Events are numbered from 0. Open
-Responses requires `[DONE]`, OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
+whether the block's message continues, and whether the answer is incomplete. Open Responses requires `[DONE]`,
+OpenAI's own clients ignore it; on a WebSocket (framing "ndjson") it is not sent.
 https://www.openresponses.org/specification#streaming
 """
 
@@ -65,16 +65,14 @@ class _Item(msgspec.Struct):
 
 
 class _Block(msgspec.Struct):
-    """A block whose end has not been written, or a text whose message is still open (`_ended`).
+    """A block whose end has not been written, or a text whose message is still open.
 
     block: as it was opened. item: the item that holds the block; None = the block is sent only when it ends,
     or is a text that is empty so far. place: the members that name its item and part in events. closed: its
     Close event has come. said: whether a delta was sent. head, tail: the bytes with which each of its deltas
-    begins and ends.
-
-    For thinking: words: the deltas of the open part, [] = no part is open. part: the open part: the index of
-    a summary part, None = the raw text of the thinking. before: the number of summary parts (0 or 1) that
-    hold the raw text; they come before the model's summary.
+    begins and ends. words: the deltas of the open part of thinking, [] = no part is open. part: the index of
+    this part in the summary, None = the raw text. before: the number of summary parts (0 or 1) that hold the
+    raw text.
     """
 
     block: ir.Block
@@ -131,9 +129,9 @@ class ResponsesEncoder(EventEncoder):
         return out if self._shared is None else self._cut(out, self._shared)
 
     def _cut(self, out: bytes, shared: Shared) -> bytes:
-        """Take `out`, the bytes of some events. If `pieces` is a list, and these events contain a long text
-        or `pieces` already has events, append them to `pieces` and return b"". Otherwise return `out`
-        unchanged. shared: the long texts with which these events were encoded.
+        """Return `out`, the bytes of some events. If `pieces` is a list, and these events contain a long text
+        or `pieces` already has events, append them to `pieces` instead, and return b"". shared: the long
+        texts with which these events were encoded.
         """
         if self.pieces is None or not (shared.marked or self.pieces):
             return out
@@ -217,12 +215,9 @@ class ResponsesEncoder(EventEncoder):
         return b""
 
     def _raw(self, event: ir.Raw) -> bytes:
-        """Return the bytes of an event that only this protocol has, such as the progress of a tool. An
-        event of another protocol is reported as lost; the result is then b"".
-
-        If the start of its item was sent by this method, too, `output_index` becomes the index of the item in
-        this stream; otherwise `output_index` is unchanged. Before the start of an item, the bytes of
-        `_settle` come, which end the closed blocks and the open message.
+        """Return the bytes of an event that only this protocol has, such as the progress of a tool; b"" for
+        an event of another protocol, which is reported as lost. If the start of its item came as such an
+        event, too, its `output_index` becomes the index of the item in this stream.
         """
         if event.dialect != NAME:
             return lose_event(event, self._report)
@@ -379,12 +374,10 @@ class ResponsesEncoder(EventEncoder):
         return self._think_more(self._blocks[event.index], event.text, event.part)
 
     def _think_more(self, state: _Block, text: str, part: int | None) -> bytes:
-        """Return the bytes of a delta of thinking. part: the index of the part in the model's summary, None =
-        the raw text of the thinking. If `Draft.summarised` is set, the raw text is sent as the first summary
-        part, and the model's parts get the indexes after it.
-
-        If the delta does not continue the open part, the events that end the open part, if there is one, and
-        begin the new part come before the delta.
+        """Return the bytes of a delta of thinking, and before it the events that end the open part and begin
+        the new one, if the delta does not continue the open part. part: the index of the part in the model's
+        summary, None = the raw text. If `Draft.summarised` is set, the raw text is sent as the first summary
+        part.
         """
         out = b""
         assert state.item is not None
@@ -546,11 +539,9 @@ class ResponsesEncoder(EventEncoder):
         return encode_item(msgspec.structs.replace(final, item=of), self._draft, where) or {}
 
     def _end_whole(self, index: int, final: ir.Block, where: str) -> bytes:
-        """Return the bytes of a block that was not sent in deltas. A part of the open message, or a part
-        while no message is open, is written by `_whole_part`. A part of another message than the open one
-        becomes a message of its own, and any other block becomes an item: the result is then the start of the
-        message or item, unless the start was sent before, and its end. b"", with a reported loss, if nothing
-        can hold the block. index: the block's number. final: the block, complete. where: its IR path.
+        """Return the bytes of a block that was not sent in deltas: a part of the open or a new message, or an
+        item, with its start unless this was sent before. b"", with a reported loss, if nothing can hold the
+        block. index: the block's number. final: the block, complete. where: its IR path.
         """
         block = final if self._draft.own else shown(final, self._report, where)
         if is_part(block):
@@ -612,9 +603,8 @@ def _named(announced: _Item, of: ir.Item | None) -> ir.Item:
 
 
 def _same_item(one: ir.Item | None, other: ir.Item | None) -> bool:
-    """Whether two parts belong to one message. one, other: the `ir.Item` of each part. True if both are None,
-    if they have the same id, or if `one` has no id and both are equal. With the same id the status may
-    differ, because it changes during a stream.
+    """Whether two parts belong to one message: both have no `ir.Item`, or the same id, or `one` has no id and
+    both are equal. one, other: the `ir.Item` of each part.
     """
     if one is None or other is None:
         return one is other

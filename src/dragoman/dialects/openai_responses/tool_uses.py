@@ -30,21 +30,17 @@ _KINDS: Final = {"text_tokens": "text", "image_tokens": "image"}
 
 
 def may_tell(output: bytes) -> bool:
-    """Whether the JSON text of an `output` may have calls that are billed. False = it has none. True = a text
-    in it is the name of a type of item of which some or all calls are billed.
-    """
+    """Whether the JSON text of an `output` may have calls that are billed. False = it has none."""
     return _BILLED.search(output) is not None
 
 
 def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
-    """Return a copy of the usage of an answer, with the uses of tools that the answer states: counts in
-    `detail`, and in `others` the tokens of the model that made pictures. If the answer states these tokens,
-    the pictures are not counted in `detail`. A number of searches in `tool_usage` replaces the number of
-    calls in `output`.
+    """Return the usage of an answer with the uses of tools that the answer states: counts in `detail`, and in
+    `others` the tokens of the model that made pictures, which replace the count of pictures. A number of
+    searches in `tool_usage` replaces the number of calls in `output`.
 
-    usage: without the uses of tools; if the answer states no uses, it is returned unchanged. answer: the
-    decoded response object, or a mapping with its members `output`, `tool_usage` and `tools`; each may be
-    missing.
+    usage: without the uses of tools. answer: the decoded response object, or a mapping with its members
+    `output`, `tool_usage` and `tools`; each may be missing.
     """
     counts = _called(answer.get("output"))
     stated = answer.get("tool_usage")
@@ -66,8 +62,7 @@ def with_tools(usage: ir.Usage, answer: Mapping[str, Any]) -> ir.Usage:
 def report_uses(usage: ir.Usage, answer: Mapping[str, Any], report: Report) -> None:
     """Report, as lost, each count of tool uses in `usage` that is not 0 and differs from the count that the
     client reads in `answer`, the response object for the client (its `output`, `tool_usage` and `tools`; each
-    may be missing). This happens, for example, if the final object of a provider's stream had a use that the
-    stream did not show. Tokens of pictures are not compared.
+    may be missing). Tokens of pictures are not compared.
     """
     detail = usage.detail
     if detail is None or not any(key.endswith(UNIT) for key in detail):

@@ -36,9 +36,8 @@ _CALLING: Final = ("tools", "tool_choice", "parallel")
 
 def decode_tools(tools: Sequence[dict[str, Any]]) -> tuple[ir.Tool, ...]:
     """Decode `tools`, which must have passed the checks of the request. Functions and free-text tools
-    (`custom`) become `ir.Function`. A namespace that has a name, and at least one tool but only such tools
-    (`is_group`), is taken apart: each of its tools becomes an `ir.Function` with the same `ir.Namespace`. Any
-    other tool, and any other namespace, becomes one `ir.ProviderTool`.
+    (`custom`) become `ir.Function`, also those in a namespace (`is_group`), each with the same
+    `ir.Namespace`. Any other tool, and any other namespace, becomes one `ir.ProviderTool`.
     """
     decoded: list[ir.Tool] = []
     for tool in tools:
@@ -56,9 +55,8 @@ _CLIENTS: Final = frozenset({"function", "custom"})
 
 
 def is_group(tool: Mapping[str, Any]) -> bool:
-    """Whether a namespace has a name and at least one tool, and all its tools are functions or free-text
-    (`custom`) tools. `decode_tools` makes one `ir.ProviderTool` of any other namespace. tool: the namespace,
-    an entry of `tools`.
+    """Whether a namespace (an entry of `tools`) has a name and at least one tool, and all its tools are
+    functions or free-text (`custom`) tools.
     """
     inner = tool.get("tools")
     if type(tool.get("name")) is not str or type(inner) is not list or not inner:
@@ -163,9 +161,8 @@ def _spaces(chosen: Sequence[dict[str, Any]]) -> tuple[str | None, ...]:
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
     """Write `tools`, `tool_choice` and `parallel_tool_calls` into the body, as far as the request states
     them. For clients of other dialects, all three are written only if at least one tool can be written. Tools
-    and choices from the configuration are written like those of other dialects. A choice that cannot be
-    written is reported as lost; "auto" or "none" without tools, and `parallel_tool_calls` without tools, are
-    reported as changes.
+    and choices from the configuration are written like those of other dialects. Losses and changes are
+    reported.
     """
     foreign = Draft(draft.report, draft.quirks, draft.facts)
     if request.tools is not None:

@@ -26,8 +26,8 @@ _READ, _WRITTEN, _REASONED = "cached_tokens", "cache_write_tokens", "reasoning_t
 
 def decode_usage(value: dict[str, Any]) -> ir.Usage:
     """Decode a `usage` object. A count that it does not state is None. The cached tokens and the reasoning
-    are subtracted from the totals that include them. A total that is not a token count (such as a text)
-    becomes a leftover.
+    are subtracted from the totals that include them. A total that is no count (a text, for example) becomes a
+    leftover.
     """
     value, odd = _COUNTS.sort(value)
     get = value.get
@@ -66,12 +66,9 @@ def _taken(rest: dict[str, Any], name: str, whole: int | None, *keys: str) -> di
 
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any] | None:
-    """Encode a `usage` object; None if `usage` is None. Counts that this dialect does not have are reported
-    (`_report`). Totals without any stated part are written as 0. An estimated usage gets the member
-    `estimated`, which is true.
-
-    own: True = the counts came in this dialect, and details that the provider did not state are left out.
-    False = such details are written as 0.
+    """Encode a `usage` object; None if `usage` is None. Counts that this dialect does not have are reported.
+    Totals without any stated part are written as 0. own: True = the counts came in this dialect, and details
+    that the provider did not state are left out; False = such details are written as 0.
     """
     if usage is None:
         return None

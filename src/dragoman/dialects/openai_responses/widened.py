@@ -17,11 +17,9 @@ _Body = dict[str, Any]
 
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
-    """Return a copy of the request for `check`, in which the values that the server accepts although OpenAI
-    may refuse them are removed or replaced. Some are also removed or replaced if OpenAI would accept them.
-    The request itself is not changed.
-
-    widens: the names of these values (`Wider`); a name that is not in `_PUTS` changes nothing.
+    """Return a copy of the request for `check`, without the values that the server accepts although OpenAI
+    may refuse them: they are removed or replaced, some also if OpenAI would accept them. widens: the names of
+    these values (`Wider`).
     """
     return put_right(wire, widens, _PUTS)
 

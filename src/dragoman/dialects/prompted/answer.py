@@ -1,8 +1,5 @@
 """Changes the events of an answer whose text contains calls or reasoning: each call, and the reasoning,
-becomes a block of its own.
-
-A text block of the upstream becomes one block for the reasoning in it, one for each call, and one for each
-plain text around the calls, so the later blocks get other numbers.
+becomes a block of its own, so the later blocks get other numbers.
 """
 
 from __future__ import annotations
@@ -34,13 +31,12 @@ class TextCalls:
 
     reader: makes a reader of calls for each text; None = the texts contain no calls. thoughts: how reasoning
     at the beginning of each candidate is marked; None = the texts contain no reasoning. report: gets a loss
-    for each citation and for the log probabilities that no text of the client can have. single: True = the
-    answer may have only one call, so after a text with a call, the later texts of its candidate are plain.
+    for citations and log probabilities that no text of the client can have. single: True = the answer may
+    have only one call, so after a text with a call, the later texts of its candidate are plain.
 
-    When a text ends, its last events wait for the next event about a block of the same candidate, for the
-    candidate's stop reason, or for the end of the stream, also by an error. If the stop reason says that the
-    answer was cut off (`_CUT`), or an error ends it, and the text ends inside a call, no calls are read from
-    the text of this call, because this text may be the content of a file.
+    When a text ends, its last events wait for a later event that shows whether the answer was cut off. If it
+    was, and the text ends inside a call, no calls are read from the text of this call, because this text may
+    be the content of a file.
     """
 
     __slots__ = (
@@ -66,10 +62,9 @@ class TextCalls:
         self._ending: dict[int, tuple[_Text, ir.Close]] = {}  # by candidate: the text that has just ended
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the events for the client in place of this event of the upstream. [] = nothing to send now:
+        """Return the events for the client in place of this event of the upstream; [] = nothing to send now:
         for example, the text is held back because it may be the beginning of a call. If a candidate with a
-        call has the stop reason "end" or states none, its stop reason becomes "tool". Raises KeyError for an
-        event of a block that was not opened.
+        call has the stop reason "end" or states none, its stop reason becomes "tool".
         """
         if isinstance(event, ir.Finish):
             return self._finish(event)
@@ -140,8 +135,8 @@ class TextCalls:
 
     def _known(self, index: int) -> int | None:
         """Return the client's number of a block of the first candidate; None = the client has no such block
-        yet. For a text of the upstream, this is the number of the client's last text block that was made from
-        it. index: the upstream's number of the block.
+        yet. For a text of the upstream, this is the number of the last text block that was made from it.
+        index: the upstream's number of the block.
         """
         text = self._texts.get((0, index))
         return self._numbers.get((0, index)) if text is None else text.said
@@ -165,10 +160,9 @@ class TextCalls:
 
 class _Text:
     """One text block of the upstream. The client gets a text block for each plain text in it, a block for
-    each call, and a block for the reasoning. answer: the answer with this block. place: the index of the
-    candidate with this block, and the upstream's number of the block. reader: finds the calls and the
-    reasoning; None = all of the text is plain. said: the client's number of the last text block so far; None
-    = there is none.
+    each call, and a block for the reasoning. place: the index of the candidate with this block, and the
+    upstream's number of the block. reader: finds the calls and the reasoning; None = all of the text is
+    plain. said: the client's number of the last text block so far; None = there is none.
     """
 
     __slots__ = (
@@ -210,13 +204,9 @@ class _Text:
 
     def feed(self, event: Any) -> list[ir.Event]:
         """Return the events for the client in place of an event about this block, except its Open and its
-        Close; [] = the client gets nothing for this event.
-
-        A citation goes to the client's last text block or, if it has none yet, to its first one. Log
-        probabilities go to the first plain text that the event completes or, without one, to the open text
-        block. Those of text that is held back, without an open text block, wait with it. What has no text
-        block in the end is reported as lost. An event that is neither text nor a citation goes to the open
-        text block or call; if there is none, a text block is opened.
+        Close; [] = the client gets nothing for this event. A citation goes to the client's last text block
+        or, if it has none yet, to its first one; log probabilities go to a text, or wait for one. What has no
+        text block in the end is reported as lost.
         """
         if isinstance(event, ir.TextDelta):
             return self._delta(event)
@@ -267,11 +257,9 @@ class _Text:
             self._citations = ()
 
     def close(self, event: ir.Close, *, cut: bool) -> list[ir.Event]:
-        """Return the events for the client at the end of the block. A text without calls and reasoning gives
-        a text block even if it is empty; the client then also gets the final block, if the upstream sent one.
-
-        event: the upstream's event that closes the block; the text of its final block is read only if the
-        upstream has sent no text before. cut: True = the model has not ended its answer itself.
+        """Return the events for the client at the end of the block. event: the upstream's event that closes
+        the block; the text of its final block is read only if the upstream has sent no text before. cut: True
+        = the model has not ended its answer itself.
         """
         events: list[ir.Event] = []
         final = event.block

@@ -54,15 +54,12 @@ def chosen(
     request: ir.Request, report: Report, notation: Notation | None, *, keeps: bool
 ) -> tuple[ir.Request, Callable[[], CallReader]]:
     """Return (the request that asks for its forced call as structured output, a function that makes the
-    reader of each text of the answer). The caller has checked that `is_choice` is true for the request.
-
-    The request's output becomes the schema of the call; an output of another kind than text is reported as
-    lost. A text at the end of `system` describes the allowed functions. The history stays as it is.
+    reader of each text of the answer). The caller has checked `is_choice`. The request's output becomes the
+    schema of the call, and a text at the end of `system` describes the allowed functions.
 
     notation: how the model writes a call if its server ignores the schema; None = such an answer is plain
-    text. keeps: True = the tools stay in the request, with the tool choice "none", which the target obeys:
-    some providers require the tools if the history has calls. False = the functions are removed. report: gets
-    the changes and losses.
+    text. keeps: True = the tools stay in the request, with the tool choice "none": some providers require the
+    tools if the history has calls. False = the functions are removed. report: gets the changes and losses.
     """
     allowed = offered(request, report)
     single = request.parallel is False
@@ -155,10 +152,9 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _moved(node: Any, moved: Mapping[str, str], place: str, references: SchemaReferences) -> Any:
-    """Return a copy of a part of a tool's schema (`node`), after the schema was moved to `place` (a JSON
-    pointer). Its references are adapted, and those by anchors become pointers, because several tools may have
-    the same anchors. moved: old pointer to a definition -> its new pointer. references: those of the tool's
-    complete schema.
+    """Return a copy of a part of a tool's schema (`node`), with its references adapted to a schema that was
+    moved to `place` (a JSON pointer). moved: old pointer to a definition -> its new pointer. references:
+    those of the tool's complete schema.
     """
     if isinstance(node, list):
         return [_moved(item, moved, place, references) for item in node]
@@ -186,8 +182,7 @@ def _reference(where: str, moved: Mapping[str, str], place: str) -> str:
 
 class _Arguments:
     """Reads the arguments of a call, which are passed on while they come, and the text after them. ending:
-    the characters that are expected after the arguments, in order: the braces that close the objects around
-    them, and the end of a code fence.
+    the characters that are expected after the arguments, in order.
     """
 
     __slots__ = ("_ending", "_extent")
@@ -231,12 +226,11 @@ class _Arguments:
 
 
 class ForcedCall:
-    """The `CallReader` of an answer that is one call. A Markdown code fence around the answer is left out,
-    because models whose server ignores the schema often write one.
+    """The `CallReader` of an answer that is one call. A Markdown code fence around the answer is left out.
 
     heads: how an answer may begin, without white space, up to and with the first brace of the arguments ->
     the name of the tool. ending: the braces that close the objects around the arguments. otherwise: makes the
-    reader of an answer that begins in another way, or that has not shown within `_LONGEST` characters how it
+    reader of an answer that begins in another way, or whose first `_LONGEST` characters do not show how it
     begins; None = such an answer is plain text.
     """
 
@@ -253,9 +247,8 @@ class ForcedCall:
         self._other: CallReader | None = None
 
     def feed(self, text: str) -> Sequence[Piece]:
-        """Take the next part of the text, and return the pieces that it completes. [] = it completes none,
-        for example because the beginning of the answer is held back until it shows whether the answer is a
-        call.
+        """Take the next part of the text, and return the pieces that it completes; [] = none, for example
+        because the beginning of the answer is held back until it shows whether the answer is a call.
         """
         if self._arguments is not None:
             return self._arguments.feed(text)

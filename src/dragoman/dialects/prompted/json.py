@@ -29,8 +29,7 @@ _text = msgspec.json.Decoder(str).decode
 
 def openings(marks: tuple[str, str], tools: Mapping[str, Any]) -> dict[str, Opening]:
     """Return {the opening mark of the notation: a function that makes the reader of the text after this
-    mark}. marks: the opening and the closing mark. tools: the declared tools, by name; the values are not
-    used.
+    mark}. marks: the opening and the closing mark. tools: the declared tools, by name.
     """
 
     def body(_work: Work) -> Body:  # every piece is read once
@@ -93,10 +92,9 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
 
 def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | None:
     """Return the call that an object states: `name` or `tool` has the tool's name, `arguments` or
-    `parameters` the arguments, which may be missing. None = the object names none of `tools`, has other
-    members or both names of a member, or its arguments are not an object; null and a text that is blank or
-    holds an object are accepted, too. `members` is changed. Raises msgspec.DecodeError if the name is not a
-    text.
+    `parameters` the arguments (an object, also as a text; null or nothing means {}). None = the object names
+    none of `tools`, or has another form. `members` is changed. Raises msgspec.DecodeError if the name is not
+    a text.
     """
     stated = [members.pop(member) for member in _NAMES if member in members]
     values = [members.pop(member) for member in _ARGUMENTS if member in members]
@@ -113,9 +111,9 @@ def _call(members: dict[str, msgspec.Raw], tools: Mapping[str, Any]) -> Call | N
 
 
 def written(marks: tuple[str, str], name: str, arguments: str, *, key: str = "name") -> str:
-    """Return a call in this notation, as the model would have written it. marks: the opening and the closing
-    mark. name: the tool. arguments: JSON text; a text that is not a JSON object is written as a JSON string,
-    a blank text as {}. key: the member for the tool's name.
+    """Return a call in this notation. marks: the opening and the closing mark. name: the tool. arguments:
+    JSON text; a text that is not a JSON object is written as a JSON string, a blank text as {}. key: the
+    member for the tool's name.
     """
     if not arguments.strip():
         arguments = "{}"

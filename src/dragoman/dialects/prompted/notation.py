@@ -16,12 +16,11 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Notation(msgspec.Struct, frozen=True):
-    """One way to write calls and results as text.
-
-    guide: the instruction that tells the model how to write a call. call: writes a call, from the tool's name
-    and the arguments (JSON text). result: writes a result, from the tool's name, the result's text, and
-    whether the tool failed. openings: takes the declared tools (name -> schema of the parameters), and
-    returns {opening mark of a call: a function that makes the reader of the text after this mark}.
+    """One way to write calls and results as text. guide: the instruction that tells the model how to write a
+    call. call: writes a call, from the tool's name and the arguments (JSON text). result: writes a result,
+    from the tool's name, the result's text, and whether the tool failed. openings: takes the declared tools
+    (name -> schema of the parameters), and returns {opening mark of a call: a function that makes the reader
+    of the text after it}.
     """
 
     guide: str

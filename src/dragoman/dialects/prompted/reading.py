@@ -1,10 +1,10 @@
 """Finds tool calls in a text that comes in parts.
 
 A reader takes the parts, and gives the plain text and the calls in them, in order. `TextReader` finds calls
-that begin with a mark. A text that may be the beginning of a call is held back until this is decided: at most
-as long as the longest mark, and up to 64 characters of white space before it. The text after a mark is held
-back until the call is complete. If it is no well-formed call, its mark is plain text, and the text after the
-mark is read again, because there may be calls in it.
+that begin with a mark. A text that may be the beginning of a mark, and a little white space before it, is
+held back until this is decided. The text after a mark is held back until the call is complete. If it is no
+well-formed call, its mark is plain text, and the text after the mark is read again, because there may be
+calls in it.
 """
 
 from __future__ import annotations
@@ -103,11 +103,9 @@ class TextReader:
     """The `CallReader` of one text in which each call begins with an opening mark.
 
     openings: opening mark -> a function that makes the reader of the text after it. single: True = the text
-    may have only one call; what follows it is plain text. If several calls after one mark would exceed this
-    limit (or `_MOST_CALLS`), all of them are plain text. White space of at most `_MOST_SPACE` characters is
+    may have only one call; what follows it is plain text. White space of at most `_MOST_SPACE` characters is
     left out between two calls, after the last call, and before the first call if no other text precedes it.
-    The text after the mark of a broken call is read again, and may contain calls; when the `Work` is used up,
-    the rest of the text is plain text.
+    When the `Work` is used up, the rest of the text is plain text.
     """
 
     __slots__ = (
@@ -142,10 +140,9 @@ class TextReader:
         return pieces
 
     def close(self, *, cut: bool = False) -> Sequence[Piece]:
-        """Return the pieces of the text that was held back. The mark of a call that is not complete is plain
-        text, and the text after it is read again, because there may be calls in it. cut: True = the model has
-        not ended its answer itself; then no calls are read from this text, because they may be part of a
-        value.
+        """Return the pieces of the text that was held back. The text of a call that is not complete is read
+        again after its mark, because there may be calls in it. cut: True = the model has not ended its answer
+        itself; then no calls are read from this text, because they may be part of a value.
         """
         pieces: list[Piece] = []
         if cut and self._body is not None:

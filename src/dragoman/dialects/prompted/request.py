@@ -28,8 +28,7 @@ class Told(msgspec.Struct, frozen=True):
 def told(request: ir.Request, notation: Notation, report: Report) -> Told:
     """Return the request without its functions, and the function that makes readers of its answers. A text at
     the end of `system` describes the functions that may be called, and the calls and results in the history
-    are text. The provider's own tools stay. If there are any, the tool choice becomes "none" if it was "none"
-    or named tools; in all other cases it becomes None.
+    are text. The provider's own tools stay; a tool choice that forbids them, or names tools, becomes "none".
 
     notation: how calls and results are written. report: gets changes for what is now text, and losses for
     what text does not guarantee (such as a forced call).
@@ -86,10 +85,9 @@ def offered(request: ir.Request, report: Report) -> Sequence[ir.Function]:
 
 
 def without_tools(request: ir.Request, report: Report) -> ir.Request:
-    """Return a copy of the request without its functions and without `parallel`. Only tools of the provider
-    stay, with the tool choice "none" if there was a tool choice; without such tools, there is no tool choice.
-    report: gets a loss for each setting of a function that text cannot express (`strict`, `cache`,
-    leftovers), and for each leftover of the tool choice.
+    """Return a copy of the request without its functions and without `parallel`. The provider's tools stay,
+    with the tool choice "none" if there was a tool choice. report: gets a loss for each setting of a function
+    that text cannot express (`strict`, `cache`, leftovers), and for each leftover of the tool choice.
     """
     for index, tool in enumerate(request.tools or ()):
         if not isinstance(tool, ir.Function):

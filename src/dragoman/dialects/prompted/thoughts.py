@@ -2,10 +2,8 @@
 
 Reasoning models write these tags; a server that does not parse them returns them as part of the text. Some
 chat templates put the opening tag into the prompt, so that the text begins inside the reasoning
-(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). Up to 8
-characters of white space before `<think>`, one line break after it, one line break before `</think>`, and up
-to two line breaks after `</think>` belong to the tags, and are left out with them. Only a line feed counts as
-a line break.
+(https://mintlify.com/sgl-project/sglang/advanced/separate-reasoning, read in 2026-11: DeepSeek-R1). A little
+white space before `<think>` and the line breaks beside the tags are left out with them.
 """
 
 from __future__ import annotations
@@ -26,11 +24,9 @@ _MOST_BREAKS: Final = 2
 
 class ThoughtReader:
     """Reads the reasoning at the beginning of one text. inner: reads the rest of the text, or a text without
-    reasoning; None = all of it is plain text.
-
-    inside: True = the text begins inside the reasoning, without `<think>`; if this tag is there, it is left
-    out. False = only a text that begins with `<think>` has reasoning. If the reasoning never ends, the whole
-    text is reasoning: a model writes such a text if it reaches its limit of tokens.
+    reasoning; None = all of it is plain text. inside: True = the text begins inside the reasoning, with or
+    without `<think>`. False = only a text that begins with `<think>` has reasoning. If the reasoning never
+    ends, the whole text is reasoning: a model writes such a text if it reaches its limit of tokens.
     """
 
     __slots__ = ("_breaks", "_held", "_inner", "_inside", "_state")

@@ -54,17 +54,16 @@ class Values:
         self._references = SchemaReferences(schema)
 
     def members(self, text: str, work: Work) -> dict[str, Any]:
-        """Return the arguments in the text between the tool's tags, name -> value. work: pays for each
-        reading of the text. Raises NotWellFormed if the text does not consist of elements that the schema
-        allows, if an argument that may not be an array comes twice, if elements are nested deeper than
-        `_DEEPEST`, or if the work is used up.
+        """Return the arguments in the text between the tool's tags, name -> value. Raises NotWellFormed if
+        the text does not consist of elements that the schema allows, an argument that may not be an array
+        comes twice, elements are nested too deep (`_DEEPEST`), or the work is used up.
         """
         return self._members(text, self._root, 0, work)
 
     def _members(self, text: str, schema: Mapping[str, Any], depth: int, work: Work) -> dict[str, Any]:
         """Return the members of an object: one for each element in the text; if the schema allows an array,
-        several elements of one name become one array. schema: the schema of the object. depth: the number of
-        elements around the text, inside the tool's element. work, errors: see `members`.
+        several elements of one name become one array. schema: that of the object. depth: the number of
+        elements around the text, inside the tool's element. Raises as `members` does.
         """
         if depth > _DEEPEST:
             raise NotWellFormed
@@ -226,11 +225,10 @@ class _Elements:
             at = end + len(name) + len("</>")
 
     def _end(self, start: int, name: str) -> int:
-        """Return the index of the closing tag of the element `name`. start: the index after its opening tag.
-        Raises NotWellFormed if the element does not end.
-
-        The element ends at the first closing tag outside of CDATA that is followed by another element, or by
-        nothing. Elements of the same name inside it are skipped; if they are not closed, they are text.
+        """Return the index of the closing tag of the element `name`: the first one outside of CDATA that is
+        followed by another element, or by nothing. Elements of the same name inside it are skipped; if they
+        are not closed, they are text. start: the index after its opening tag. Raises NotWellFormed if the
+        element does not end.
         """
         end = self._closing(start, name, nests=True)
         if end < 0:
@@ -325,11 +323,9 @@ _KINDS: Final[Mapping[type, frozenset[str]]] = {
 
 
 def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
-    """Return the JSON value that the text states, or `otherwise` if the text is no JSON, or states a string
-    or a value whose type is not in `kinds`. `True` and `False` are read as JSON, too.
-
-    kinds: the types that the schema allows; empty = every type. If "string" is one of them, `otherwise` is
-    also returned for numbers and booleans.
+    """Return the JSON value that the text states; `True` and `False` are read, too. `otherwise` is returned
+    if the text is no JSON, states a string or a value whose type is not in `kinds`, or states a number or
+    boolean although a string is allowed. kinds: the types that the schema allows; empty = every type.
     """
     if text in {"True", "False"}:
         text = text.lower()

@@ -5,11 +5,11 @@ parameter.
 
 This is the form of coding agents such as Roo Code and Cline, whose models are told not to escape anything: a
 value is the text between its tags as it stands, and entities are not decoded
-(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A value that could
-be read wrongly, for example because it contains a closing tag, is written as CDATA. In plain text, only the
-names of declared tools are tags. Inside a call, they are the names of the parameters, or any names if the
-tool's schema does not limit them; with any other tag directly in the call, the text is not a call but plain
-text. The inside of a call may also be a JSON object. Values become JSON by the parameter's schema (`values`).
+(https://docs.roocode.com/advanced-usage/available-tools/tool-use-overview, read 2026-11). A text with a
+closing tag, and some others that could be read wrongly, are written as CDATA. In plain text, only the names
+of declared tools are tags. Inside a call, they are the names of the parameters, or any names if the tool's
+schema does not limit them. The inside of a call may also be a JSON object. Values become JSON by the
+parameter's schema (`values`).
 """
 
 from __future__ import annotations
@@ -57,9 +57,8 @@ class _Empty:
 
 class _Body:
     """Reads the text after the opening tag of a tool. The call ends at the first closing tag of the tool
-    before which the text is well-formed: elements that are closed, nothing, or a JSON object. Earlier closing
-    tags of the tool are part of a value. name: the tool's name. schema: the JSON Schema of its parameters.
-    work: limits how often the text may be read again.
+    before which the text is a complete set of arguments (elements, a JSON object, or nothing). Earlier
+    closing tags of the tool are part of a value. schema: the JSON Schema of the tool's parameters.
     """
 
     __slots__ = (
@@ -83,9 +82,9 @@ class _Body:
         self._work = work
 
     def feed(self, text: str) -> Complete | Broken | None:
-        """Take the next part of the text. Returns `Complete` at the end of the call. Returns `Broken` if the
-        text does not begin like the inside of a call, or if the `Work` is used up. Returns None if more text
-        is needed; a text with a later mistake is given up only by the caller, when the text has ended.
+        """Take the next part of the text. Returns `Complete` at the end of the call, and `Broken` if the text
+        does not begin like the inside of a call, or too much of it was read again (`Work`). None = no end of
+        the call was found so far; it may never come, if the text has a mistake.
         """
         text = self._tail + text
         if not self._begun:
@@ -117,8 +116,8 @@ class _Body:
         self._last = part.rstrip()[-1:] or self._last
 
     def _may_end(self) -> bool:
-        """Whether the call may end here: its text so far is blank, or its last character that is no white
-        space is `>` or `}`. Only then the whole text is parsed, because that takes longer.
+        """Whether the call may end here, by the last character of its text. The whole text is parsed only
+        then, because that takes longer.
         """
         return self._last in {"", ">", "}"}
 
@@ -133,8 +132,8 @@ class _Body:
         return None if any(start.startswith(text) for start in self._starts) else False
 
     def _arguments(self, inside: str) -> str | None:
-        """Return the arguments as JSON text; a JSON object is returned as the model wrote it. None = the text
-        between the tool's tags (`inside`) is not well-formed, or the `Work` is used up.
+        """Return the arguments as JSON text; a JSON object is returned as the model wrote it. None =
+        `inside`, the text between the tool's tags, cannot be read as arguments, or the `Work` is used up.
         """
         stripped = inside.strip()
         if stripped.startswith("{"):
@@ -146,9 +145,8 @@ class _Body:
 
 
 def written(name: str, arguments: str) -> str:
-    """Return a call in this notation, as the model would have written it. name: the tool's name. arguments:
-    JSON text; a blank text means no arguments, and a text that is not a JSON object stands between the tags,
-    as CDATA.
+    """Return a call in this notation. name: the tool's name. arguments: JSON text; a blank text means no
+    arguments, and a text that is not a JSON object stands between the tags, as CDATA.
     """
     members = parse_arguments(arguments)
     if members is None:
@@ -174,9 +172,6 @@ def _may_be_tag(name: str) -> bool:
 
 
 def _needs_cdata(value: str) -> bool:
-    """Whether a text is written as CDATA, because it might be read differently if it stood plainly between
-    the tags.
-    """
     return value != value.strip() or "</" in value or "<![" in value or value[:1] in {"<", "{", "["}
 
 

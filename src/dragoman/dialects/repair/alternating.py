@@ -20,8 +20,8 @@ class Alternating(Repair):
     """Joins messages so that user and assistant alternate; a system turn may stand at the beginning, or
     between them (`Rules.between`). In each turn of the user, the results of the calls before it come first.
 
-    turn: the current turn. results: the tool results for this turn so far, as (number of the call, block, IR
-    path); the block may also be a medium that was taken out of a result.
+    results: the tool results for the current turn so far, and the media that were taken out of them, as
+    (number of the call, block, IR path).
     """
 
     def write(self) -> None:
@@ -68,12 +68,9 @@ class Alternating(Repair):
             self.results = []
 
     def _instruct(self, message: ir.Message, index: int) -> None:
-        """Add a system message. index: the message's position.
-
-        At the beginning of the history it becomes a system turn. Later it does so only between the user and
-        the assistant, if `Rules.between` and the model (`Facts.mid_system`) allow it; directly after such a
-        turn, it is added to this turn. Otherwise it becomes tagged text in the user's turn. A later message
-        without text that the protocol writes is put into the current turn, and begins no new one.
+        """Add a system message, as a system turn where the protocol and the model (`Facts.mid_system`) allow
+        one, otherwise as tagged text in the user's turn. A message after the beginning that has no text which
+        the protocol writes goes into the current turn. index: the message's position.
         """
         said = any(isinstance(block, _WORDS) and self.rules.says(block) for block in message.blocks)
         if self.turn.role == "tool" or (self.turn.role == "system" and said):

@@ -42,13 +42,13 @@ class Repair(ABC):
     """Repairs one history as soon as the object is made. A subclass writes the result, `turns`.
 
     waiting: the calls that have no result so far. ids: the ids of all calls so far (only for "unique" ids).
-    names: id -> tool name of the calls so far (not for "unique" ids, and only if results need a name). count:
-    the number of calls so far; with "shared" ids, a call with the id of a waiting call is not counted.
-    minted: how many ids were made so far.
+    names: id -> tool name of the calls so far (only if results need a name, and not for "unique" ids). count:
+    the number of calls so far; with "shared" ids, a call with the id of a waiting call does not count.
+    minted: how many ids were made so far. moved: media that wait for the user's next turn, as (medium, IR
+    path).
 
     first: the index of the first message in the assistant's current turn. position: the position of the next
-    call in this turn. Only `Messages` resets `first` and `position` for each turn. moved: media that wait for
-    the user's next turn, as (medium, IR path).
+    call in this turn. Only `Messages` sets these two for each turn.
     """
 
     def __init__(self, request: ir.Request, rules: Rules, facts: Facts) -> None:
@@ -75,9 +75,8 @@ class Repair(ABC):
     # --- Messages of the assistant ---------------------------------------------------------------
 
     def said(self, message: ir.Message, index: int, turn: Turn) -> None:
-        """Append a message of the assistant, repaired, to the pieces of `turn`; transcripts and, if ids must
-        be "unique", changed ids are noted in `turn`. The message's calls go into `waiting`; media that the
-        message cannot hold go into `moved`, and part the message into several pieces. index: the message's
+        """Append a message of the assistant, repaired, to the pieces of `turn`, with notes in `turn`. Its
+        calls go into `waiting`, and media that the message cannot hold into `moved`. index: the message's
         position.
         """
         if len(message.blocks) == 1 and type(message.blocks[0]) is ir.Text:
@@ -138,8 +137,8 @@ class Repair(ABC):
 
     def _shown(self, block: ir.Media, message: ir.Message, where: str, turn: Turn) -> ir.Block | None:
         """Return the block that the assistant's turn has in place of a medium: the medium itself, or its
-        transcript as text, which is noted in `turn`. None = the medium moves to the user: it is added to
-        `moved`. message: contains the medium. where: the medium's IR path.
+        transcript as text. None = the medium moves to the user: it is added to `moved`. message: contains the
+        medium. where: the medium's IR path.
         """
         rules = self.rules
         if rules.transcribed is not None and block.transcript:
@@ -167,16 +166,13 @@ class Repair(ABC):
     def answer(
         self, block: ir.ToolResult, where: str, notes: list[Note]
     ) -> tuple[ir.ToolResult, _Call | None]:
-        """Return (the result with the id and name that the target requires, its call). None as the call = no
-        waiting call has this result, or the rules say that calls are not looked up (`orphans` = "any"; the
-        result is then returned unchanged).
+        """Return (the result with the id and name that the target requires, its call), and take the call out
+        of `waiting`. None as the call = no waiting call has this result, or calls are not looked up
+        (`orphans` = "any"; the result is then returned unchanged).
 
-        The call is taken out of `waiting`. It is found by the result's id. Without an id, it is the first
-        call of the result's name, or the first of all if the result states no name; with the order
-        "messages", also the first of all if no call has this name. block: the client's result. where: its IR
-        path. notes: gets a loss in this last case, and for a result without an id and a call that stays
-        (`orphans` = "kept"). Raises WireError for a result without its call, if the target refuses such
-        results.
+        block: the client's result. where: its IR path. notes: gets a loss if the call is only guessed by its
+        order, or if the result stays but has neither an id nor a call. Raises WireError for a result without
+        its call, if the target refuses such results (`orphans` = "error").
         """
         rules = self.rules
         if rules.orphans == "any":
@@ -221,10 +217,8 @@ class Repair(ABC):
         self, block: ir.ToolResult, where: str, *, noted: bool
     ) -> tuple[ir.ToolResult, list[tuple[ir.Media, str]]]:
         """Return (the result without the media that it cannot hold (`Rules.takes_out`), [(one of these media,
-        its IR path)]).
-
-        where: the IR path of the result. noted: True = in the result, a text stands in place of each of these
-        media: it says that the medium follows in the next message.
+        its IR path)]). where: the IR path of the result. noted: True = in place of each medium, the result
+        has a text that says that the medium follows in the next message.
         """
         takes_out = self.rules.takes_out
         if takes_out is None or all(type(inner) is ir.Text for inner in block.content):
@@ -241,8 +235,8 @@ class Repair(ABC):
         return replace(block, content=tuple(kept)) if media else block, media
 
     def absent(self, call: _Call) -> ir.ToolResult:
-        """Make a result for a call that has none. Its text is `Rules.absent`. With the order "turns", it is
-        marked as an error.
+        """Make a result, with the text `Rules.absent`, for a call that has none. With the order "turns", it
+        is marked as an error.
         """
         rules = self.rules
         return ir.ToolResult(
@@ -254,9 +248,9 @@ class Repair(ABC):
         )
 
     def as_words(self, block: ir.ToolResult, where: str) -> tuple[list[ir.Block], list[str]]:
-        """Return (the blocks that stand in the user's message for a result whose call is missing, the IR path
-        of each of these blocks): the text `Rules.words`, if there is one, then the rest of the result's
-        content. where: the IR path of the result.
+        """Return (the blocks that stand in the user's message for a result without its call, the IR path of
+        each of them): the text `Rules.words`, if there is one, then the rest of the result's content. where:
+        the IR path of the result.
         """
         content = list(block.content)
         places = [f"{where}.content[{index}]" for index in range(len(content))]

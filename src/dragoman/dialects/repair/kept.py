@@ -8,14 +8,9 @@ from dragoman.dialects.repair.turn import Piece, Turn, has_heading
 
 
 def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
-    """Return the turns of a request's history, if it needs no repair by these rules; None = it may need a
-    repair.
-
-    Turns are returned only for a history that has nothing but text that is not blank, thinking, calls whose
-    ids are all different and need no change, and results of text; if results need a name (`Rules.named`),
-    only for a history without results. User and assistant alternate. The history begins with the user (or
-    with one system message before the user), and ends with the user. All results for the calls of one message
-    stand in the next message, in the order of the calls, and nothing else does.
+    """Return the turns of a request's history, if it needs no repair by these rules; None = it may need one.
+    Only common forms are recognised: user and assistant alternate, the user is first (after at most one
+    system message) and last, and all calls of a message have their results, of text, in the next message.
     """
     turns: list[Turn] = []
     seen: set[str] = set()
@@ -47,11 +42,10 @@ def kept(request: ir.Request, rules: Rules) -> list[Turn] | None:
 
 
 def only_texts(request: ir.Request) -> list[tuple[ir.Role, str]] | None:
-    """Return (role, text) for each message of a history, if each message is nothing but one text that is not
-    blank, and the history needs no repair by any rules; None = the history may be of another form.
-
-    Such a history has no top-level system text. User and assistant alternate. The history begins with the
-    user, or with one system message before the user, and ends with the user.
+    """Return (role, text) for each message of a history that needs no repair by any rules and has nothing but
+    one text, not blank, in each message; None = the history may be of another form. User and assistant
+    alternate, and the user is first (after at most one system message) and last. There is no top-level system
+    text.
     """
     texts: list[tuple[ir.Role, str]] = []
     before = "assistant"

@@ -22,7 +22,7 @@ text."""
 class Messages(Repair):
     """Makes each result a separate message, and joins the assistant's messages of one answer (`grouped`),
     unless the client speaks the target's protocol. last: the role of the last turn so far of which the
-    protocol writes anything; "system" before the first one.
+    protocol writes anything; "system" before the first such turn.
     """
 
     def write(self) -> None:
@@ -63,14 +63,10 @@ class Messages(Repair):
         return says is anything or any(any(map(says, piece.blocks)) for piece in turn.pieces)
 
     def _settle(self, *, bridge: bool = False) -> None:
-        """Add the turns that the protocol's rules want before the next turn: results of calls that have none
-        (not if `Rules.patient`); the assistant's "OK" (if there is a rule `bridge`), if the last turn is a
-        result and the next one is the user's or the system's; and a turn of the user with the media that were
-        moved out of results or out of the assistant's message. To be called only if the next turn is not a
-        result.
-
-        bridge: True = the next turn is the user's or the system's; False = it is the assistant's, or there is
-        none.
+        """Add the turns that must come before a turn that is not a result: results of calls that have none
+        (unless `Rules.patient`), the assistant's "OK" after a result (if there is a rule `bridge`), and a
+        turn of the user with the media in `moved`. bridge: True = the next turn is the user's or the
+        system's.
         """
         rules = self.rules
         if self.waiting and not rules.patient:
@@ -153,13 +149,10 @@ def _where(piece: Piece) -> str:
 def grouped(
     messages: Sequence[ir.Message], *, chunked: bool = False
 ) -> Iterator[tuple[int, Sequence[ir.Message]]]:
-    """Group adjacent messages of the assistant that are one answer. Every other message is a group with one
-    message. Yields (index of the group's first message, the messages).
-
-    Clients of the Responses protocol send one message for a thought, one for each call, and one for the text
-    between them. Two adjacent messages that both have nothing but text are two answers, so they are not in
-    one group. chunked: True = all adjacent messages of the assistant are grouped, because the client sends
-    each chunk of an answer as a separate message.
+    """Yield (index of the group's first message, the messages of the group). A group is one answer: adjacent
+    messages of the assistant, but not two that both have nothing but text (Responses clients send a thought,
+    each call and the text between them as separate messages). Every other message is a group of its own.
+    chunked: True = all adjacent messages of the assistant are a group.
     """
     begin = 0
     for end in range(1, len(messages) + 1):

@@ -18,8 +18,8 @@ class Note(NamedTuple):
     """One repair, for the report.
 
     where: the IR path of the repaired value; None = the repair adds something. to: the JSON path, in the
-    encoded body, of what the repair has written, in which `{at}` stands for the message's index; "" = it has
-    written nothing. reason: in words. severity: of the loss; None = the repair is not a loss.
+    encoded body, of what was written, in which `{at}` stands for the message's index; "" = nothing was
+    written. severity: of the loss; None = the repair is not a loss.
     """
 
     where: str | None
@@ -29,15 +29,15 @@ class Note(NamedTuple):
 
 
 class Piece(msgspec.Struct):
-    """Blocks for one turn. They come from one message or from the system text, or they are results, media and
-    texts that the repair puts there.
+    """Blocks for one turn, from one message or from the system text, or results, media and texts that the
+    repair puts there.
 
     message: the client's message, whose name, cache mark and leftovers are written with this piece; None =
-    this piece has none of them. index: the position of the client's message; -1 = the blocks are the
-    request's top-level system text. places: the IR paths of the blocks, where "" is a block that was added;
-    None = the blocks are all blocks of the message. tagged: True = this is system text in the user's turn,
-    and must be written with the tag that the function `tagged` adds. apart: True = a medium that has moved
-    stood between this piece and the piece before.
+    this piece has none of them. index: the position of the client's message; -1 = the request's top-level
+    system text. places: the IR paths of the blocks, "" for a block that was added; None = the blocks are all
+    blocks of the message. tagged: True = this is system text in the user's turn, to be written with the tag
+    that the function `tagged` adds. apart: True = a medium that has moved stood between this piece and the
+    piece before.
     """
 
     message: ir.Message | None
