@@ -196,10 +196,13 @@ class Moment(float):
         try:
             if time is None:
                 ends = date.fromisoformat(day) + timedelta(days=1)
-                return cls(datetime(ends.year, ends.month, ends.day, tzinfo=UTC).timestamp())
-            return cls(datetime.fromisoformat(f"{day}T{time}{zone.upper()}").timestamp())
+                moment = cls(datetime(ends.year, ends.month, ends.day, tzinfo=UTC).timestamp())
+            else:
+                moment = cls(datetime.fromisoformat(f"{day}T{time}{zone.upper()}").timestamp())
+            str(moment)  # its day in UTC may be before the year 1 or after 9999
         except OverflowError as error:
             raise ValueError("no such day") from error
+        return moment
 
     def __str__(self) -> str:
         """Return the moment in UTC ("2026-12-31T18:00:00Z"). For midnight, return the day that ends then:
