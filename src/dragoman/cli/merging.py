@@ -209,9 +209,11 @@ def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
 
 
 def _proved(outcome: str, meant: dict[str, Any]) -> str:
-    proved = _yaml(outcome) == meant
-    # This parser takes the last of several equal keys; others refuse them.
-    keys = [key.value for key, _ in yaml.compose(outcome, yaml.SafeLoader).value] if proved else []
-    if not proved or len(keys) != len(set(keys)):
+    if _yaml(outcome) != meant:
         raise Unmergeable("its format cannot be edited automatically")
+    # This parser takes the last of several equal keys; others refuse them.
+    top: Any = yaml.compose(outcome, yaml.SafeLoader)
+    keys = [key.value for key, _ in top.value]
+    if len(keys) != len(set(keys)):
+        raise Unmergeable("it sets a key in a form that cannot be edited automatically")
     return outcome
