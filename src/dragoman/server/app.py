@@ -21,7 +21,7 @@ from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT
-from dragoman.errors import RequestFailed
+from dragoman.errors import ConfigError, RequestFailed
 from dragoman.exchange import Exchange, KeptBodies
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
@@ -93,8 +93,12 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             if (await receive())["type"] == "lifespan.startup":
-                with suppress(RequestFailed):  # closed while it started: the server ends next
-                    await self._gateway.start()
+                try:
+                    with suppress(RequestFailed):  # closed while it started: the server ends next
+                        await self._gateway.start()
+                except ConfigError as error:  # the server logs its text, without a traceback
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._gateway.drain()
