@@ -162,10 +162,10 @@ class Share(float):
             if _PLAIN.fullmatch(text) is None or rest.strip():
                 raise ValueError("not a share")
             value, scale = float(text), 100.0 if percent else 1.0
-        share = _number(value) / scale
-        if not 0 <= share <= 1:
+        share = _number(value)
+        if not 0 <= share <= scale:
             raise ValueError("negative, or more than all")
-        return cls(share)
+        return cls(share / scale)
 
     def __str__(self) -> str:
         """Return the share in percent: "5%", "0.5%"."""

@@ -49,7 +49,7 @@ class MiniLM:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
                 weights = _tensors(self._numpy, archive.read("model.safetensors"))
-        except Exception as error:  # of a damaged archive also zlib.error, EOFError, NotImplementedError, …
+        except Exception as error:  # a damaged archive raises errors of many modules, such as zlib.error
             raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
         return MiniLMModel(self._numpy, WordPiece(vocabulary), weights)
 
