@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -28,10 +28,9 @@ from dragoman.accounts.rights import (
     within_regions,
 )
 from dragoman.accounts.windows import again
-from dragoman.state.directory import HolderEntry, KeyEntry, Permitted, Row, RowKind
+from dragoman.state.directory import INVALID, HolderEntry, KeyEntry, Permitted, Row, RowKind, entry_of
 
 log = logging.getLogger("dragoman.accounts.directory")
-E = TypeVar("E", KeyEntry, HolderEntry)
 
 
 class Again(NamedTuple):
@@ -130,8 +129,8 @@ class Directory:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
-        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call
-        `reached` afterwards.
+        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call `reached` afterwards. If the database was read before, limits
+        that cannot be read are logged. An entry that is not valid is one whose limits cannot be read.
         """
         for row in rows:
             if row.kind != "own_keys":
@@ -144,10 +143,10 @@ class Directory:
                 self._holders.pop((row.kind, row.name), None)
                 self._removed.add((row.kind, row.name))
             else:
-                self._holders[row.kind, row.name] = msgspec.json.decode(row.text, type=HolderEntry)
-            if self.read and row.kind != "own_keys" and row.text is not None and b'"limits"' in row.text:
+                self._holders[row.kind, row.name] = entry_of(row.text, HolderEntry)
+            if self.read and row.kind != "own_keys" and row.text is not None:
                 kind: type[KeyEntry | HolderEntry] = KeyEntry if row.kind == "keys" else HolderEntry
-                self._stated(msgspec.json.decode(row.text, type=kind), _owner(row))
+                self._stated(entry_of(row.text, kind), _owner(row))
         self._decoded.clear()
 
     def forget(self) -> None:
@@ -234,7 +233,7 @@ class Directory:
             if b'"limits"' not in packed:
                 continue  # 100,000 keys without limits are not decoded
             text, _, json = packed.partition(b"\n")
-            entry = msgspec.json.decode(json, type=KeyEntry)
+            entry = entry_of(json, KeyEntry)
             if (name := text.decode()) not in seen.keys:
                 yield from self._stated(entry, Owner("key", name))
 
@@ -291,7 +290,7 @@ class Directory:
         """
         digest, _ = self._digests.get(name, (None, None))
         packed = None if digest is None else self._keys.get(digest)
-        return None if packed is None else msgspec.json.decode(packed.partition(b"\n")[2], type=KeyEntry)
+        return None if packed is None else entry_of(packed.partition(b"\n")[2], KeyEntry)
 
     def tenant_of_key(self, name: str) -> str | None:
         """Return the name of the tenant that a key of the database belongs to: by itself, or else through its
@@ -330,6 +329,8 @@ class Directory:
         logged.
         """
         try:
+            if isinstance(stated, str) and stated.startswith(INVALID):
+                raise UnreadableLimits(stated)
             return self.declared.limits_of(stated, name, subject)
         except UnreadableLimits as failed:
             owner = Owner(subject, name)
@@ -379,7 +380,7 @@ class Directory:
         the last rotation; `Caller.expires` is right for that one. packed: the key's row, as in `_keys`.
         """
         text, _, json = packed.partition(b"\n")
-        name, entry = text.decode(), msgspec.json.decode(json, type=KeyEntry)
+        name, entry = text.decode(), entry_of(json, KeyEntry)
         if entry.revoked is not None or name in self.declared.keys:
             return UNKNOWN
         rights, tenant = self.rights(entry, Owner("key", name), entry.team, entry.user)

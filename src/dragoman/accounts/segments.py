@@ -135,6 +135,7 @@ class FileJournal:
         self._began = 0.0
         self._syncing = _Syncing(folder, self._not_synced)
         self._sync_failed: str | None = None
+        self._closed = False
         self._renew()
 
     def opened(self, record: UsageRecord) -> None:
@@ -187,8 +188,10 @@ class FileJournal:
     def tend(self) -> None:
         """Begin the next segment if the present one has entries and is old (`AGE`), or was deleted, or if
         writing or syncing has failed. Then write records that wait in memory, at most 2000 in one call. Call
-        it about twice a second.
+        it about twice a second. After `close`, do nothing.
         """
+        if self._closed:
+            return
         if self.last_error is None and not os.fstat(self._descriptor).st_nlink:
             self._fail("somebody has deleted the journal")
         if (
@@ -202,9 +205,12 @@ class FileJournal:
 
     def close(self) -> None:
         """Write the records that wait in memory, if possible. If no exchange is open then, write an entry
-        that the process has ended well. Waits for the disk. Afterwards records stay in memory; `tend` must
-        not be called any more.
+        that the process has ended well. Waits for the disk. Afterwards records stay in memory. A second call
+        does nothing.
         """
+        if self._closed:
+            return
+        self._closed = True
         if self.last_error is not None:
             self._renew()
         while self.last_error is None and (self.backlog.records or self._stored):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -70,8 +69,6 @@ from dragoman.turns.background import Background
 from dragoman.turns.keeping import Keeping
 from dragoman.turns.sessions import Remembering
 from dragoman.upstreams.upstream import Upstream
-
-log = logging.getLogger("dragoman.gateway")
 
 _FAREWELL = 1.0
 """Seconds for which `close` waits until the requests that it has cancelled have ended."""

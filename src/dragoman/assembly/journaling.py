@@ -110,10 +110,10 @@ def folder_of(loaded: Loaded) -> Path | None:
         return None
     if not lockable():
         raise ConfigError(Problem("stores.journal", "must be memory: this system has no locks on open files"))
-    folder = loaded.home / FOLDER if stated is None else Path(stated).expanduser()
     try:
+        folder = loaded.home / FOLDER if stated is None else Path(stated).expanduser()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~` of an unknown user
         if stated is not None:
             raise ConfigError(Problem("stores.journal", f"cannot be used: {error}")) from None
         log.warning("usage waits in memory instead of a journal: %s", error)

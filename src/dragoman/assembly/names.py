@@ -5,7 +5,6 @@ limits on requests that run at once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -46,8 +45,6 @@ from dragoman.upstreams.local.protocol import Options
 from dragoman.upstreams.local.upstream import LocalModel, embedded
 from dragoman.upstreams.local.weights import WEIGHTS, may_chat, remedy
 from dragoman.upstreams.local.weights import known as known_weights
-
-log = logging.getLogger("dragoman.assembly.names")
 
 Lists: TypeAlias = Mapping[str, Mapping[str, Facts]]
 """{name of a provider: the facts of each model in the provider's own list}."""

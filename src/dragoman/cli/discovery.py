@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from dragoman.providers.catalog import CATALOG
+from dragoman.providers.patterns import WILDCARD
 
 if TYPE_CHECKING:
     import aiohttp
@@ -178,7 +179,9 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
 
     Each server becomes a provider, unless a configured provider has its name or an enabled one its address.
     Each model of such a server can be asked by its own name, without the provider's name before it, unless
-    that name already has a meaning: any program on this machine could claim such a name.
+    that name already has a meaning: any program on this machine could claim such a name. A name with a `*`
+    can be asked only with the provider's name before it, because a model `*5` of the configuration is a
+    pattern.
     """
     config = loaded.config
     named = config.providers.named
@@ -192,7 +195,8 @@ def settings(found: Iterable[Server], loaded: Loaded) -> dict[str, Any]:
             continue
         providers[server.vendor] = {"base_url": server.url}
         for name in server.models:
-            if name not in taken and name not in models and means(name) is None:
+            free = WILDCARD not in name and name not in taken and name not in models
+            if free and means(name) is None:
                 models[name] = {"use": f"{server.vendor}/{name}"}
     return {name: value for name, value in (("providers", providers), ("models", models)) if value}
 

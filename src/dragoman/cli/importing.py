@@ -16,7 +16,7 @@ import msgspec
 from dragoman.cli.command import Group
 from dragoman.cli.options import config_option, loaded
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal, clean
-from dragoman.state.directory import ROW_KINDS, HolderEntry, KeyEntry, Row, RowKind
+from dragoman.state.directory import ROW_KINDS, HolderEntry, KeyEntry, Row, RowKind, entry_of
 
 if TYPE_CHECKING:
     from dragoman.config.litellm_keys import Conversion, Here, Imported, Theirs
@@ -170,12 +170,10 @@ def _here(rows: Sequence[Row], config: Config) -> Here:
     from dragoman.config.litellm_permits import Names
 
     keys: dict[str, KeyEntry | None] = {
-        row.name: msgspec.json.decode(row.text, type=KeyEntry)
-        for row in rows
-        if row.kind == "keys" and row.text is not None
+        row.name: entry_of(row.text, KeyEntry) for row in rows if row.kind == "keys" and row.text is not None
     }
     holders: dict[tuple[RowKind, str], HolderEntry | None] = {
-        (row.kind, row.name): msgspec.json.decode(row.text, type=HolderEntry)
+        (row.kind, row.name): entry_of(row.text, HolderEntry)
         for row in rows
         if row.kind in ROW_KINDS[1:] and row.text is not None
     }

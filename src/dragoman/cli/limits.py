@@ -16,7 +16,6 @@ from dragoman.cli.terminal import Terminal, clean
 
 _LIST: Final = "/admin/limits"
 _MARKS: Final = {"ok": "ok", "warning": "warn", "reached": "bad"}
-_RESOURCES: Final = ("requests", "tokens", "input_tokens", "output_tokens", "money", "concurrency")
 
 command = Group(
     "limits",

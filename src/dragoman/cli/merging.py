@@ -71,7 +71,7 @@ def toml_with(text: str, first: Mapping[str, str], table: str, settings: Mapping
 
 def yaml_with(text: str, settings: Mapping[str, str]) -> str:
     """Return the text of a YAML file with settings put on its top level. The first line of an old setting of
-    the same name, written without quotes, is replaced, with its comment; other settings are put at the end.
+    the same name, with or without quotes, is replaced, with its comment; other settings are put at the end.
     Raises Unmergeable if the text is not a YAML mapping, or if it cannot be edited line by line, for example
     because an old value has several lines.
     """
@@ -79,11 +79,11 @@ def yaml_with(text: str, settings: Mapping[str, str]) -> str:
     lines = text.splitlines()
     for key, value in settings.items():
         line = f"{key}: {_yaml_value(value)}"
-        places = [n for n, old in enumerate(lines) if re.match(rf"{re.escape(key)}\s*:", old)]
-        if places:
-            lines[places[0]] = line
-        else:
+        place = _yaml_place(lines, key)
+        if place is None:
             lines.append(line)
+        else:
+            lines[place] = line
     return _proved("\n".join(lines) + "\n", {**there, **settings})
 
 
@@ -108,7 +108,7 @@ def yaml_with_item(
         meant = {**opening, **meant}
         return _proved(text + yaml.safe_dump(meant, sort_keys=False, allow_unicode=True), meant)
     lines = text.splitlines()
-    place = next((n for n, line in enumerate(lines) if re.match(rf"{re.escape(key)}\s*:", line)), None)
+    place = _yaml_place(lines, key)
     if place is None:
         return _proved("\n".join([*lines, f"{key}:", *_item_lines(item, "  ")]) + "\n", meant)
     body = lines[place + 1 :]
@@ -176,6 +176,14 @@ def _yaml(text: str) -> dict[str, Any]:
     return there
 
 
+def _yaml_place(lines: list[str], key: str) -> int | None:
+    """Return the index of the first line that sets `key` on the top level of a YAML file, with or without
+    quotes around the key; None = no line does.
+    """
+    pattern = re.compile(rf"(['\"]?){re.escape(key)}\1\s*:")
+    return next((place for place, line in enumerate(lines) if pattern.match(line)), None)
+
+
 def _yaml_value(value: str) -> str:
     return yaml.safe_dump(value, allow_unicode=True, width=10_000).removesuffix("...\n").strip()
 
@@ -203,4 +211,9 @@ def _without_item(lines: list[str], indent: str, first: str) -> list[str]:
 def _proved(outcome: str, meant: dict[str, Any]) -> str:
     if _yaml(outcome) != meant:
         raise Unmergeable("its format cannot be edited automatically")
+    # This parser takes the last of several equal keys; others refuse them.
+    top: Any = yaml.compose(outcome, yaml.SafeLoader)
+    keys = [key.value for key, _ in top.value]
+    if len(keys) != len(set(keys)):
+        raise Unmergeable("it sets a key in a form that cannot be edited automatically")
     return outcome

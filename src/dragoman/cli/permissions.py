@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,8 @@ from dragoman.cli.terminal import MISUSE, Failure, clean
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ALL: Final = "all"
+_WHOLE: Final = re.compile(r"[0-9]{1,18}")
+"""Matches a whole number of at most 18 digits, which fits into 64 bits."""
 _LISTS: Final = (
     ("model", "models", "May use this model, pattern ('openai/*') or group:NAME."),
     ("face", "faces", "May speak this protocol."),
@@ -62,13 +65,16 @@ def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
 
 def _limits(stated: Sequence[str]) -> dict[str, Any]:
     """Return the limits as one section: {"money": ["50 USD/month", …], "concurrency": 4}. stated: texts
-    `resource=amount`; amounts of the same resource are collected, but of several whole numbers for
-    `concurrency` the last counts. Raises Failure for a text without `=` or without a resource.
+    `resource=amount`; amounts of the same resource are collected, but of several amounts for `concurrency`
+    the last counts. Raises Failure for a text without `=` or without a resource, and for an amount of
+    `concurrency` that is no whole number.
     """
     found: dict[str, Any] = {}
     for one in stated:
         resource, most = _pair("--limit", one)
-        if resource == "concurrency" and most.isdigit():
+        if resource == "concurrency":
+            if not _WHOLE.fullmatch(most):
+                raise Failure(MISUSE, f"--limit: expected concurrency=NUMBER, found {clean(one)!r}")
             found[resource] = int(most)
         else:
             found.setdefault(resource, []).append(most)

@@ -181,8 +181,9 @@ def _key_id(asked: Asked, name: str, only: str) -> str:
         for key in found["keys"]
         if only == key["id"] or (key["key"] or "").removeprefix("…") == tail
     ]
+    if not ids:
+        require_known("key", only, [key["key"] or key["id"] for key in found["keys"]])
     if len(ids) != 1:
-        require_known("key", only, [] if ids else [key["key"] or key["id"] for key in found["keys"]])
         raise Failure(ANSWER_IS_NO, f"several keys end so: {', '.join(ids)}", hint="--only-key ID")
     return str(ids[0])
 

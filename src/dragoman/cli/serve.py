@@ -176,7 +176,9 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
                     _answer_by_many(terminal, found, (listener, opened), announce, store)
             else:
                 _answer(terminal, found, (listener, opened), announce)
-    except SystemExit as error:  # uvicorn raises it if the application cannot start; the reason is logged
+    except ConfigError as error:  # what only the start finds
+        raise refused(error, found.file) from None
+    except SystemExit as error:  # the application cannot start; the reason is logged
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
 
 

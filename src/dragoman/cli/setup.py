@@ -293,14 +293,20 @@ def _put(path: Path, text: str, mode: int) -> None:
 def _show(terminal: Terminal, plan: _Plan) -> None:
     """Print `export` lines that a shell can evaluate, and the text of the files unless they were written.
     Messages say what was written, and how the client is started. If the shell has the key in KEY_VARIABLE,
-    the `export` lines refer to this variable instead of containing the key.
+    the `export` lines refer to this variable instead of containing the key. The line for the variable itself
+    is left out, unless the variable has several keys, of which clients can use only one.
     """
-    inherited = os.environ.get(KEY_VARIABLE, "").partition(",")[0].strip()
+    stated = os.environ.get(KEY_VARIABLE, "")
+    inherited = stated.partition(",")[0].strip()
+    # How a shell names the key. Without the blanks of " k-1 , k-2" it cannot, so then the key is printed.
+    names = {stated.partition(",")[0]: f"${{{KEY_VARIABLE}%%,*}}", stated: f"${KEY_VARIABLE}"}
+    first = names.get(inherited)
     for variable, value in plan.variables.items():
-        if not inherited or inherited not in value:
+        if first is None or not inherited or inherited not in value:
             terminal.result(f"export {variable}={shlex.quote(value)}")
-        elif variable != KEY_VARIABLE:  # the shell has the key in a variable, so the key is not printed
-            terminal.result(f'export {variable}="{value.replace(inherited, f"${KEY_VARIABLE}")}"')
+        elif variable != KEY_VARIABLE or inherited != stated:
+            # The shell has the key in a variable, so the key is not printed.
+            terminal.result(f'export {variable}="{value.replace(inherited, first)}"')
     if plan.written is None:
         for setting in plan.files:
             terminal.result(f"# {clean(str(setting.path))}\n{setting.merged('').rstrip()}")

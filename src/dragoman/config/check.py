@@ -28,7 +28,7 @@ from dragoman.config.check_balancing import (
     unpriced,
     unpriced_fallbacks,
 )
-from dragoman.config.check_certificates import authority, server_authority
+from dragoman.config.check_certificates import authority, database_files
 from dragoman.config.check_conditions import client_names, impossible
 from dragoman.config.check_continuing import continuing
 from dragoman.config.check_credential import key_misfits
@@ -177,7 +177,7 @@ class _Checker:
             self.problem(name, str(error), DATABASE_HINT)
         else:
             if isinstance(found, PostgresUrl):
-                self.misfits(name, server_authority(found.uri.reveal()))
+                self.misfits(name, database_files(found.uri.reveal()))
 
     def auth(self) -> None:
         auth = self.config.auth

@@ -6,6 +6,7 @@ OpenSSL's own errors name neither the file nor the setting.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -46,20 +47,39 @@ def authority(place: str, file: str | None) -> Iterator[Misfit]:
         yield from _certificates(place, file)
 
 
-def server_authority(uri: str) -> Iterator[Misfit]:
-    """Yield a mistake if the file `sslrootcert` of a PostgreSQL URI does not exist and `sslmode` needs it, or
-    if the certificates to trust cannot be read from it. The place is "".
+def database_files(uri: str) -> Iterator[Misfit]:
+    """Yield the mistakes in the files that a PostgreSQL URI names: the file `sslrootcert` does not exist and
+    `sslmode` needs it, or the certificates to trust cannot be read from it; the files `sslcert` and `sslkey`
+    do not exist or cannot be read, unless `sslmode` is `disable`. The places are "".
     https://www.postgresql.org/docs/current/libpq-ssl.html#LIBPQ-SSL-CERTIFICATES
     """
-    stated = parse_qs(uri.partition("?")[2])
-    file = stated.get("sslrootcert", ["system"])[-1]
+    stated = {name: values[-1] for name, values in parse_qs(uri.partition("?")[2]).items()}
+    mode = stated.get("sslmode", "")
+    if mode == "disable":
+        return
+    for name in ("sslcert", "sslkey"):
+        # A key `engine:id` is in a device that an engine of OpenSSL reads.
+        if (file := stated.get(name)) is not None and not (name == "sslkey" and ":" in file):
+            for one in _unread(file):
+                yield one._replace(message=f"{name}: {one.message}")
+    file = stated.get("sslrootcert", "system")
     if file == "system":
         return
-    needed = stated.get("sslmode", [""])[-1].startswith("verify-")
+    needed = mode.startswith("verify-")
     missing = bool([*no_file("", file)])
     for one in authority("", file):
         if needed or not missing:  # else libpq goes on without the file
             yield one._replace(message=f"sslrootcert: {one.message}")
+
+
+def _unread(file: str) -> Iterator[Misfit]:
+    """Yield a mistake if a file does not exist or cannot be read. The place is ""."""
+    yield from (missing := [*no_file("", file)])
+    if not missing:
+        try:
+            Path(file).open("rb").close()
+        except OSError as error:
+            yield Misfit("", f"{file} cannot be read: {error.strerror}")
 
 
 def _certificates(place: str, file: str) -> Iterator[Misfit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from dragoman.config.scalars import Duration, Size
+from dragoman.config.scalars import Duration, FilePath, Size
 from dragoman.config.section import Section, about
 from dragoman.seams.secret import Secret
 
@@ -63,7 +63,7 @@ class Stores(Section, frozen=True):
     needs the extra `valkey`, as does more than one worker with limits."""
     valkey_password: Annotated[Secret | None, about(default="the password in the URL")] = None
     """The password for `valkey`, if its URL has none."""
-    valkey_ca: Annotated[str | None, about(default="the system's certificates")] = None
+    valkey_ca: Annotated[FilePath | None, about(default="the system's certificates")] = None
     """A file with the certificates that `rediss://` trusts, instead of the system's."""
     valkey_prefix: str = "dragoman:"
     """The beginning of all keys in `valkey`. Gateways that share limits have the same one."""

@@ -271,6 +271,6 @@ def number(stated: Any) -> float | None:
     """Return a finite number, which a dump may have as text; None = the value is not such a number."""
     try:
         found = None if stated in (None, "") or isinstance(stated, bool) else float(stated)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if found is not None and math.isfinite(found) else None

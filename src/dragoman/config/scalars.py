@@ -162,10 +162,10 @@ class Share(float):
             if _PLAIN.fullmatch(text) is None or rest.strip():
                 raise ValueError("not a share")
             value, scale = float(text), 100.0 if percent else 1.0
-        share = _number(value) / scale
-        if not 0 <= share <= 1:
+        share = _number(value)
+        if not 0 <= share <= scale:
             raise ValueError("negative, or more than all")
-        return cls(share)
+        return cls(share / scale)
 
     def __str__(self) -> str:
         """Return the share in percent: "5%", "0.5%"."""
@@ -196,10 +196,13 @@ class Moment(float):
         try:
             if time is None:
                 ends = date.fromisoformat(day) + timedelta(days=1)
-                return cls(datetime(ends.year, ends.month, ends.day, tzinfo=UTC).timestamp())
-            return cls(datetime.fromisoformat(f"{day}T{time}{zone.upper()}").timestamp())
+                moment = cls(datetime(ends.year, ends.month, ends.day, tzinfo=UTC).timestamp())
+            else:
+                moment = cls(datetime.fromisoformat(f"{day}T{time}{zone.upper()}").timestamp())
+            str(moment)  # its day in UTC may be before the year 1 or after 9999
         except OverflowError as error:
             raise ValueError("no such day") from error
+        return moment
 
     def __str__(self) -> str:
         """Return the moment in UTC ("2026-12-31T18:00:00Z"). For midnight, return the day that ends then:

@@ -25,6 +25,8 @@ def web_origin(text: str) -> None:
     """Raise ValueError unless the text is a web origin: `http://` or `https://`, the host in lower case, and
     the port unless it is the scheme's default; nothing after it, not even a slash.
     """
+    if "@" in text:  # the next line would advise to put the password into `keys`
+        raise ValueError("expected an origin such as https://app.example, without a user name or password")
     if address.origin(text) != text:
         raise ValueError(f"expected an origin such as {address.origin(text)}")
 

@@ -20,7 +20,6 @@ from dragoman.ir import Block, Candidate, Extra, Logprob, Response, is_sound
 Types: TypeAlias = type | tuple[type, ...]
 _T = TypeVar("_T")
 
-NUMBER: Final = (int, float)
 _Null: Final = type(None)
 _MOST_FITTING: Final = 1000
 """The most combinations of types that one `Typed` remembers. A provider's answers have only a few

@@ -77,7 +77,8 @@ class Inbound(msgspec.Struct, frozen=True):
     """A client's request as the server gives it to the engine: the server has checked who may call, and the
     body is complete and within its limit.
 
-    face: the client's protocol. headers: with lower-case names. max_depth: how deeply the JSON may be nested.
+    face: the client's protocol. body: the body in bytes; in `Asked.inbound`, it may be left out (`decode`).
+    headers: with lower-case names. max_depth: how deeply the JSON may be nested.
     models: the model names that the client may use; None = all. max_values: how many values the JSON may
     contain. framing: the stream format that the client wants. turn: adds the earlier messages that the
     request continues, stores its answer, or both (see `Turn`); None = neither is needed. path: the path with
@@ -328,13 +329,6 @@ class Asked(msgspec.Struct, frozen=True):
         requests (`Steps.run`).
         """
         return self.steps.run(self.reading, step, *args, **named)
-
-    @property
-    def answer_id(self) -> str:
-        """The id that the answer has if the upstream states none: made from the exchange's id, so it is the
-        same at each use.
-        """
-        return self.face.response.id_prefix + self.exchange.id.removeprefix("ex_")
 
     def reply(
         self,

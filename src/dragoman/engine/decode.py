@@ -35,10 +35,10 @@ from dragoman.wire.outline import outline
 
 
 async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:
-    """Return the decoded request. Records in the exchange what the request states (model, tags, end user, …).
-    always_usage: True = the stream of a chat ends with its usage, also if the client did not request the
-    usage. Raises RequestFailed if the request is invalid, or if no memory is left for the values of a body of
-    at least `MEDIUM` bytes.
+    """Return the decoded request; of a body of at least `MEDIUM` bytes, its `inbound` has no copy. Records in
+    the exchange what the request states (model, tags, end user, …). always_usage: True = the stream of a chat
+    ends with its usage, also if the client did not request the usage. Raises RequestFailed if the request is
+    invalid, or if no memory is left for the values of a body of at least `MEDIUM` bytes.
     """
     size = len(inbound.body)
     if size < MEDIUM:
@@ -57,7 +57,8 @@ async def decode(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_u
         raise RequestFailed(blamed(error)) from error
     if extra:
         inbound.room.take(extra)
-    return asked
+    # Only `Asked.said` has the body from here on, so that it can be freed.
+    return msgspec.structs.replace(asked, inbound=msgspec.structs.replace(inbound, body=b""))
 
 
 def decode_small(exchange: Exchange, inbound: Inbound, steps: Steps, *, always_usage: bool) -> Asked:

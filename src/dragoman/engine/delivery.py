@@ -106,7 +106,7 @@ class Delivery:
 
     def expect(self, asked: Asked) -> None:
         """Set the decoded request. If it asks for a stream, heartbeats may be sent from now on."""
-        self.asked = asked
+        self.asked, self._inbound = asked, asked.inbound
         if asked.streamed:
             self.client.expect_stream()
 

@@ -97,10 +97,11 @@ class Engine:
                 if len(inbound.body) < MEDIUM and not runtime.passing and way.read is None
                 else await self._decoded(runtime, exchange, inbound, steps)
             )
+            inbound = asked.inbound
             delivery.expect(asked)
             if asked.turn is not None:
                 asked = delivery.asked = await self._expanded(asked, asked.turn)
-            # No local variable but `asked` refers to the request: `Said.forget` frees its memory.
+            # No local variable but `asked` refers to the request or a large body: `Said.forget` frees them.
             hooks = runtime.hooks
             resolved = await hooks.resolve(exchange, exchange.asked) if hooks.resolves else None
             plan = route(runtime.table, asked, resolved)

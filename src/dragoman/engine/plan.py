@@ -384,7 +384,7 @@ def _surely_fits(asked: Asked, room: int) -> bool:
     least one byte. Then the request need not be decoded. False for a request that may continue earlier
     messages. Tokens of media that are named by URL are not considered.
     """
-    return asked.inbound.turn is None and len(asked.inbound.body) <= room
+    return asked.inbound.turn is None and len(asked.said.raw) <= room
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:

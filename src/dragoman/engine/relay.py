@@ -85,6 +85,7 @@ async def relay(attempt: Attempt) -> None:
         await _name_left_behind(attempt, attempt.seals)
     body = _body(attempt) if asked.light else await asked.look(_body, attempt)
     answer = await upstream.send(body, call, asked.said.wire.headers, stream=asked.streamed)
+    del body  # it is as large as the request, and the answer may stream for long
     upstream.headed(answer, call)
     try:
         attempt.record.status = answer.status

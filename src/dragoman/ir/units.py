@@ -61,7 +61,6 @@ TOOLS: Final = (
 """Uses of a provider's own tools, which are billed in addition to the tokens. Providers may state further
 units, whose names also end in `_requests`.
 """
-UNITS: Final = (*TOKENS, *MEASURES, *TOOLS)
 
 _CALLS: Final = {
     "web_search_calls": "web_search_requests",
@@ -279,15 +278,6 @@ def measured(request: Any, response: Any) -> dict[str, int]:
     if isinstance(response, TranscriptionResponse) and (heard := _milliseconds(response.duration)):
         return {"input_audio_ms": heard}
     return {}
-
-
-def spent(request: Any, response: Any) -> dict[str, int]:
-    """Return the known amounts that an answer beside chat has used, by unit: those that `measured` finds, and
-    those that the answer's usage states. If a unit has both, the stated number is used. request, response: of
-    the same operation, such as ImageRequest and ImageResponse.
-    """
-    usage: Usage | None = getattr(response, "usage", None)
-    return {**measured(request, response), **({} if usage is None else units_of(usage))}
 
 
 def picture(quality: str | None, size: str | None) -> str:

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -235,8 +235,3 @@ def _fits(clause: str, model: str) -> bool:
     if sign == "*":
         return text in model
     return re.search(text, model) is not None
-
-
-def stated(row: Row) -> dict[str, Any]:
-    """Return a row in the form of the table, to show it to people, without fields that are None or {}."""
-    return {name: value for name, value in msgspec.to_builtins(row).items() if value not in (None, {})}

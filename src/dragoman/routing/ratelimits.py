@@ -151,11 +151,6 @@ def rest(headers: Mapping[str, str], now: float) -> float | None:
     return limits[0].reset if len(limits) == 1 and limits[0].remaining is None else None
 
 
-def least(quotas_: Iterable[Quota]) -> float | None:
-    """Return the smallest share that is left of any of these limits, 0 to 1; None = no share is known."""
-    return min((share for quota in quotas_ if (share := quota.share) is not None), default=None)
-
-
 def retry_after(value: str | None, now: float) -> float | None:
     """Return the seconds to wait that a `retry-after` header states, as a number or a date (RFC 9110,
     10.2.3); at most a day, and 0 for a date in the past. None = there is no header, or it is unreadable. now:

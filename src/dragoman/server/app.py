@@ -21,7 +21,7 @@ from dragoman.assembly.core import Core
 from dragoman.assembly.keys import needs_key
 from dragoman.capacity.space import Share, Space
 from dragoman.dialects.table import DEFAULT
-from dragoman.errors import RequestFailed
+from dragoman.errors import ConfigError, RequestFailed
 from dragoman.exchange import Exchange, KeptBodies
 from dragoman.ir.fault import INTERNAL, STOPPING
 from dragoman.seams.clock import SYSTEM
@@ -93,8 +93,12 @@ class App:
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             if (await receive())["type"] == "lifespan.startup":
-                with suppress(RequestFailed):  # closed while it started: the server ends next
-                    await self._gateway.start()
+                try:
+                    with suppress(RequestFailed):  # closed while it started: the server ends next
+                        await self._gateway.start()
+                except ConfigError as error:  # the server logs its text, without a traceback
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self._gateway.drain()
@@ -193,9 +197,10 @@ class App:
                     wanted = head.headers.get("access-control-request-headers", "*")
                     await client.empty(204, self._origins.preflight(head.headers.get("origin"), wanted))
                 else:
+                    # No frame that waits for the handler refers to the body, so that the engine can free it.
                     await (
                         self._handled_again(arrival, exchange, client, share)
-                        or self._handle(arrival, exchange, client, share)
+                        or await self._handle(arrival, exchange, client, share)
                     )
             except RequestFailed as failed:
                 await self._fail(failed, head.endpoint, exchange, client)
@@ -254,9 +259,11 @@ class App:
         )
         return handler.run(request, exchange, client)
 
-    async def _handle(self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share) -> None:
-        """Check the key, read the body as the handler wants it, run the handler. Raises RequestFailed,
-        ClientGone, and whatever else the handler raises.
+    async def _handle(
+        self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
+    ) -> Awaitable[None]:
+        """Check the key, read the body as the handler wants it, and return the handler's awaitable. Raises
+        RequestFailed, ClientGone, and whatever else the handler raises when it is called.
         """
         head, headers = arrival.head, arrival.headers
         if (query := head.query) is None:
@@ -281,8 +288,7 @@ class App:
                 form = head.form = sends_form(headers, handler.takes_body, self._origins)
             if form:
                 request = HttpRequest(b"", headers, head.params, caller, query)
-                await self._serve_form(arrival, handler, request, exchange, client, share=share)
-                return
+                return self._serve_form(arrival, handler, request, exchange, client, share=share)
             exchange.phase = "body"
             body, weight = await self._reader.whole(arrival, exchange, share)
             _note_body(exchange, body)
@@ -304,7 +310,7 @@ class App:
         )
         if parts is None and arrival.foreign:
             arrival.link.watch(arrival.receive)
-        await handler.run(request, exchange, client)
+        return handler.run(request, exchange, client)
 
     async def _serve_form(
         self,

@@ -9,7 +9,7 @@ another prefix: see `server.faces`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from functools import partial
 from typing import Final
 
@@ -54,14 +54,16 @@ class AzureApi:
             asking = {"POST": Handler(partial(self._operate, operation, path), takes_body=body)}
             yield Endpoint(f"{ROOT}/{{model}}{path}", DEFAULT, asking, slashes=True, errors=ERRORS)
 
-    async def _ask(self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self._chat.ask(face, _of_deployment(request, exchange), exchange, client, ERRORS)
+    def _ask(
+        self, face: Dialect, request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> Awaitable[None]:
+        return self._chat.ask(face, _of_deployment(request, exchange), exchange, client, ERRORS)
 
-    async def _operate(
+    def _operate(
         self, operation: Operation, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
-    ) -> None:
+    ) -> Awaitable[None]:
         asked = _of_deployment(request, exchange)
-        await self._operations.ask(operation, path, asked, exchange, client, errors=ERRORS)
+        return self._operations.ask(operation, path, asked, exchange, client, errors=ERRORS)
 
 
 def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:

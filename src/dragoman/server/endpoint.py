@@ -76,10 +76,11 @@ Handle = Callable[[HttpRequest, Exchange, HttpClient], Awaitable[None]]
 
 
 class Handler(msgspec.Struct, frozen=True):
-    """The handler of one method of an endpoint. run: answers a request. takes_body: how the body of the
-    request is read (`Bodies`); "" = the body is not read. for_tenants: of a handler for operators, True = a
-    key that belongs to a tenant may call it, too, and the handler then shows and changes only what belongs to
-    this tenant.
+    """The handler of one method of an endpoint. run: returns an awaitable that answers a request. So that the
+    engine can free a large body while the answer streams, it is the engine's own, not one of a coroutine that
+    refers to the request. takes_body: how the body of the request is read (`Bodies`); "" = the body is not
+    read. for_tenants: of a handler for operators, True = a key that belongs to a tenant may call it, too, and
+    the handler then shows and changes only what belongs to this tenant.
     """
 
     run: Handle

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from dragoman.exchange import Exchange
 from dragoman.routing.route import Entry
 from dragoman.server.chat import ChatApi
 from dragoman.server.client import HttpClient, Streaming
-from dragoman.server.endpoint import Endpoint, Handler, HttpRequest
+from dragoman.server.endpoint import Endpoint, Handle, Handler, HttpRequest
 from dragoman.server.listed import entry_of, in_turns
 from dragoman.server.numbers import whole_number
 from dragoman.wire.json import decode_head, encode, encode_head
@@ -69,7 +69,7 @@ class GenerateContentApi:
         """Yield (path, {HTTP method: handler}) for each path that names a model and an action, such as
         `/models/{model}:countTokens`. The caller puts a root, such as `/v1beta`, before the path.
         """
-        runs = {
+        runs: dict[str, Handle] = {
             "generateContent": self.generate,
             "streamGenerateContent": self.stream,
             "countTokens": self.count_tokens,
@@ -83,10 +83,10 @@ class GenerateContentApi:
                 handler = Handler(partial(_named, run), takes_body="json")
                 yield f"{before}{{model}}:{method}", {"POST": handler}
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
+    def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
+        return self._gateway.engine.handle(exchange, self._asking(request, PATH), client)
 
-    async def stream(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+    def stream(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
         inbound = self._asking(request, STREAM_PATH)
         if request.query.get("alt", request.query.get("$alt")) == "sse":
             client.streaming = Streaming(b"text/event-stream")
@@ -94,7 +94,7 @@ class GenerateContentApi:
             heartbeat = self._gateway.config.server.heartbeat
             client.streaming = Streaming(b"application/json; charset=UTF-8", _SPACE, heartbeat)
             inbound = msgspec.structs.replace(inbound, framing="json_array")
-        await self._gateway.engine.handle(exchange, inbound, client)
+        return self._gateway.engine.handle(exchange, inbound, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         inbound = msgspec.structs.replace(self._asking(request, path), operation="embed", turn=None)
@@ -137,12 +137,12 @@ class GenerateContentApi:
         await client.answer(200, (), encode(listing(entry)))
 
 
-async def _named(run: Any, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+def _named(run: Handle, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
     """Call the handler `run` with a copy of the request. In the copy, the path's only value is `model`: the
     model's name without what Google's clients write before it (`_bare`).
     """
     name = _bare(request.params["model"])
-    await run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
+    return run(msgspec.structs.replace(request, params={"model": name}), exchange, client)
 
 
 def _bare(stated: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from operator import attrgetter
 from typing import Any
 
@@ -32,8 +32,8 @@ class NativeApi:
         running = Handler(self.requests, for_tenants=True)
         yield Endpoint("/admin/requests", DEFAULT, {"GET": running}, scope="admin")
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
+    def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
+        return self._gateway.engine.handle(exchange, self._inbound(generate.FACE, request), client)
 
     async def anonymous_id(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send a new random id of 24 hexadecimal digits. The gateway does not store the id, and does not

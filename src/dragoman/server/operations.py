@@ -8,7 +8,7 @@ vLLM use the same paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -55,7 +55,7 @@ class OperationsApi:
         engine = {"POST": Handler(self._engine, takes_body="json")}
         yield Endpoint("/v1/engines/{model}/embeddings", DEFAULT, engine, slashes=True)
 
-    async def ask(
+    def ask(
         self,
         operation: Operation,
         path: str,
@@ -64,11 +64,11 @@ class OperationsApi:
         client: HttpClient,
         *,
         errors: ErrorCodec | None = None,
-    ) -> None:
-        """Let the engine answer a request for an operation; the engine sends its errors to the client itself.
-        path: the operation's path without a root (a key of `PATHS`). errors: writes errors in the form of
-        another protocol; None = OpenAI's form. Raises RequestFailed (400) for an invalid header X-Session-Id
-        (see `ChatApi.inbound`).
+    ) -> Awaitable[None]:
+        """Return an awaitable in which the engine answers a request for an operation. path: the operation's
+        path without a root (a key of `PATHS`). errors: writes errors in the form of another protocol; None =
+        OpenAI's form. The engine sends its errors to the client itself. The call itself raises RequestFailed
+        (400) only for an invalid header X-Session-Id that counts (see `ChatApi.inbound`).
         """
         inbound = self._chat.inbound(DEFAULT, request)
         inbound = msgspec.structs.replace(
@@ -82,7 +82,7 @@ class OperationsApi:
             body=b"{}" if request.form == () else inbound.body,
         )
         self._chat.streams(DEFAULT, client)
-        await self._gateway.engine.handle(exchange, inbound, client)
+        return self._gateway.engine.handle(exchange, inbound, client)
 
-    async def _engine(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        await self.ask("embed", "/embeddings", with_model(request), exchange, client)
+    def _engine(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
+        return self.ask("embed", "/embeddings", with_model(request), exchange, client)

@@ -6,7 +6,7 @@ under the name of its key. The id of another client's object is answered like an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -84,17 +84,24 @@ class ResponsesApi:
             {"GET": Handler(self.conversation_item), "DELETE": Handler(self.remove_item)},
         )
 
-    async def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer `POST /responses`. Without `background: true` in the body, let the engine answer. With it,
-        start a background response and send it as it is now; or, if the body has `stream: true`, send its
-        events. If the background response is refused at its start, send that error. Raises RequestFailed, for
-        example 400 for a background response with the header X-Session-Id, or for an invalid X-Session-Id
-        that counts (see `ChatApi.inbound`); 429 if too many background responses run already.
+    def respond(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
+        """Return an awaitable that answers `POST /responses`. Without `background: true` in the body, the
+        engine answers. Raises RequestFailed, for example 400 for an invalid X-Session-Id that counts (see
+        `ChatApi.inbound`).
         """
         head = _background(request.body)
         if head is None:
-            await self._chat.ask(DIALECT, request, exchange, client)
-            return
+            return self._chat.ask(DIALECT, request, exchange, client)
+        return self._respond_later(head, request, exchange, client)
+
+    async def _respond_later(
+        self, head: dict[str, msgspec.Raw], request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> None:
+        """Start a background response and send it as it is now; or, if the body has `stream: true`, send its
+        events. If the background response is refused at its start, send that error. head: the fields of the
+        body. Raises RequestFailed, for example 400 for a request with the header X-Session-Id; 429 if too
+        many background responses run already.
+        """
         if "x-session-id" in request.headers:
             raise RequestFailed(_NO_SESSION)
         stream = bytes(head.get("stream", b"null"))

@@ -22,10 +22,11 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from dragoman.assembly.core import Core
 from dragoman.config.watch import Watch
-from dragoman.errors import DragomanError
+from dragoman.errors import ConfigError, DragomanError, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
@@ -106,7 +107,8 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         if self._orders is not None:
             self._loop.add_reader(self._orders, self._obey, self._orders)
-        await super().startup(sockets)  # takes long if the database is away
+        await self._start()  # takes long if the database is away
+        await super().startup(sockets)
         if self.should_exit:
             return  # it was stopped meanwhile
         await self._doors.open()
@@ -125,6 +127,20 @@ class _Server(uvicorn.Server):
             spawn(self._admin.orders.join(), "orders of operators")
         if not self.should_exit:
             self._ready()
+
+    async def _start(self) -> None:
+        """Start the gateway before uvicorn asks the application for it: uvicorn would log a ConfigError with
+        its traceback. Raises ConfigError; SystemExit for any other error, which is logged.
+        """
+        try:
+            await self._gateway.start()
+        except RequestFailed:
+            pass  # closed while it started: the server ends next
+        except ConfigError:
+            raise
+        except Exception as error:
+            log.exception("the gateway cannot start")
+            raise SystemExit(STARTUP_FAILURE) from error
 
     async def on_tick(self, counter: int) -> bool:
         ended = await super().on_tick(counter)
@@ -256,7 +272,8 @@ def serve(
     (`server.orders`), and messages about reloads; if the parent closes it, this counts as CLOSE. None = this
     is the only process, and signals stop or reload it. draining: called when a stop begins, if requests run
     or the port stays open; its arguments are the number of running requests, and the seconds for which the
-    port stays open.
+    port stays open. Raises ConfigError if the start finds a mistake in the settings, SystemExit if it fails
+    otherwise (the reason is logged).
     """
     app = App(gateway)
     config = uvicorn.Config(

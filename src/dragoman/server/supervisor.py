@@ -33,7 +33,7 @@ from dragoman.assembly.reload import Outcome
 from dragoman.config.differences import fingerprint
 from dragoman.config.load import Loaded
 from dragoman.config.watch import Watch
-from dragoman.errors import DragomanError
+from dragoman.errors import ConfigError, DragomanError
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
 from dragoman.server.lines import pair
@@ -413,6 +413,8 @@ class _Parent:
             code = end.code if isinstance(end.code, int) else 1
         except KeyboardInterrupt:
             code = 0
+        except ConfigError as error:
+            log.error("%s cannot use the configuration: %s", mine.name, error)  # noqa: TRY400 - no traceback
         except BaseException:
             log.exception("%s has failed", mine.name)
         finally:

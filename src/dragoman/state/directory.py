@@ -9,11 +9,12 @@ version.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 RowKind: TypeAlias = Literal["keys", "tenants", "teams", "users", "own_keys"]
+E = TypeVar("E", bound="KeyEntry | HolderEntry")
 ROW_KINDS: Final[tuple[RowKind, ...]] = ("keys", "tenants", "teams", "users")
 
 
@@ -99,6 +100,30 @@ class KeyEntry(Permitted, frozen=True, omit_defaults=True, kw_only=True):
     revoked: float | None = None
     created: float
     created_by: str
+
+
+INVALID: Final = "the entry is not valid: "
+"""The beginning of `limits` in an entry that stands for one which cannot be decoded."""
+
+
+def entry_of(text: bytes | None, kind: type[E]) -> E:
+    """Return the entry in a row's text. If it is not a valid one, for example because another version or a
+    hand has written it, the result stands for it: its `limits` are a text, `INVALID` with the reason. Such
+    limits cannot be read, so the key is refused, and so is every key of such a tenant, team or user.
+    """
+    try:
+        return msgspec.json.decode(b"" if text is None else text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        limits = f"{INVALID}{error}"
+    if issubclass(kind, KeyEntry):
+        return kind(id="", shown="", created=0.0, created_by="", limits=limits)
+    return kind(created=0.0, created_by="", limits=limits)
+
+
+def why_invalid(entry: Permitted) -> str | None:
+    """Return why the entry that this one stands for is not valid; None = it is valid itself."""
+    stated = entry.limits
+    return stated if isinstance(stated, str) and stated.startswith(INVALID) else None
 
 
 class OwnKey(msgspec.Struct, frozen=True):

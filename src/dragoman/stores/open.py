@@ -126,8 +126,8 @@ def located(
     """Return the database that the text `where` of a setting means; None = no database (`memory`, None or
     ""). `~` at the beginning of the path in a sqlite URL becomes the user's home folder. home: the folder of
     the file that the text `sqlite` means. name: the name of that file. setting: the name of the setting, for
-    errors. Raises ConfigError if the text is wrong, or if the extra for the database (`sql`, `postgres`) is
-    not installed; RuntimeError for a `~` whose home folder is unknown.
+    errors. Raises ConfigError if the text is wrong, if the home folder of a `~` is unknown, or if the extra
+    for the database (`sql`, `postgres`) is not installed.
     """
     try:
         place = database(where or "memory")
@@ -139,9 +139,11 @@ def located(
 
             checked(place)
             return place
+        return Path(place).expanduser() if place else home / name
     except ValueError as error:
         raise ConfigError(Problem(setting, str(error), hint=HINT)) from None
-    return Path(place).expanduser() if place else home / name
+    except RuntimeError:
+        raise ConfigError(Problem(setting, "there is no home folder for the `~` of its path")) from None
 
 
 def kind_of(place: Location) -> str:

@@ -280,13 +280,6 @@ def event(name: str, payload: bytes) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _lines(payload))
 
 
-def comment(text: str) -> bytes:
-    """Write a comment as bytes. Clients must ignore comments; they keep the connection open. text: one
-    line.
-    """
-    return b": %b\n\n" % text.encode()
-
-
 def _lines(payload: bytes) -> bytes:
     if b"\r" in payload:
         raise WireError("a server-sent event cannot carry a carriage return")

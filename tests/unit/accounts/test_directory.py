@@ -339,6 +339,36 @@ def test_a_key_is_refused_if_limits_that_hold_for_it_cannot_be_read(
     assert directory.unreadable == {}
 
 
+@pytest.mark.parametrize(
+    "text", [b"", b"null", b'{"id": 5}', b"{", b'{"shown": "\xff"}', b'{"limits": ' + b"[" * 5000]
+)
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("kind", ["keys", "teams"])
+def test_an_entry_that_is_not_valid_is_refused_and_the_others_go_on(
+    kind: Any, read: bool, text: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = of(key("ann", team="lab"), holder("teams", "lab"), key("bob", "b"))
+    if not read:
+        directory.forget()
+        directory.reached(-1)
+    row = {"keys": key("ann", version=2), "teams": holder("teams", "lab")}[kind]
+    rows = [key("ann", team="lab"), holder("teams", "lab"), msgspec.structs.replace(row, text=text)]
+    directory.take([*rows, key("cid", "c"), key("bob", "b")])
+    directory.reached(2)
+    fault = found(directory)
+    assert isinstance(fault, ir.Fault)
+    assert (fault.kind, fault.code) == ("permission", "limits_unreadable")
+    assert "the entry is not valid: " in fault.message
+    assert all(isinstance(found(directory, secret), Caller) for secret in "bc")
+    assert [why.partition(": ")[0] for why in directory.unreadable.values()] == ["the entry is not valid"]
+    assert len(caplog.messages) == 1
+    assert directory.key("bob") is not None
+    assert list(directory.limits()) == []
+    directory.take([key("ann", team="lab"), holder("teams", "lab")])
+    assert isinstance(found(directory), Caller)
+    assert directory.unreadable == {}
+
+
 def corrected(row: Row) -> Row:
     return msgspec.structs.replace(row, text=(row.text or b"").replace(b'"bad"', b'"good"'))
 

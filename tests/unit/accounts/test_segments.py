@@ -276,6 +276,10 @@ def test_a_journal_that_was_closed_takes_nothing(journal: FileJournal) -> None:
     journal.close()
     journal.closed(record("a"))
     assert journal.state()["in_memory"] == 1
+    journal.tend()
+    journal.close()
+    assert journal.state()["last_error"] == "the journal is closed"
+    assert len(list(journal._folder.iterdir())) == 1, "no segment begins any more"
     assert written(journal._folder) == [(OPENED, "a")]
 
 

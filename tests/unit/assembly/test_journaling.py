@@ -439,6 +439,8 @@ def test_where_the_journal_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     file.touch()
     with pytest.raises(ConfigError, match=r"stores\.journal: cannot be used"):
         folder_of(settings(tmp_path, journal=str(file)))
+    with pytest.raises(ConfigError, match=r"stores\.journal: cannot be used"):
+        folder_of(settings(tmp_path, journal="~nobody-has-this-name/journal"))
     (tmp_path / "home" / "journal").rmdir()
     (tmp_path / "home" / "journal").touch()
     assert folder_of(settings(tmp_path, sql="sqlite")) is None

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.assembly.names import naming
 from dragoman.cli import discovery
 from dragoman.cli.discovery import PLACES, Place, Search, Server, find, settings
 from dragoman.config.load import Loaded, load
@@ -199,6 +200,18 @@ def test_no_program_of_this_machine_takes_a_providers_models(folder: Path) -> No
     loaded = configured(folder, providers={"openai": {"keys": ["k"]}})
     taken = Server("ollama", "http://127.0.0.1:11434", ("gpt-4o", "openai/gpt-oss-20b", "gpt-oss:20b"))
     assert list(settings([taken], loaded)["models"]) == ["gpt-oss:20b"]
+
+
+def test_a_name_with_a_star_is_no_pattern(folder: Path) -> None:
+    configured(folder, providers={"openai": {"keys": ["k"]}})
+    server = Server("ollama", "http://127.0.0.1:11434", ("*5", "a**", "*", "mine"))
+    more = settings([server], load(folder / "dragoman.yaml", {}, cwd=folder))
+    assert list(more["models"]) == ["mine"]
+    table = naming(load(folder / "dragoman.yaml", {}, more)).table
+    for name, deployment in (("gpt-5", "openai/gpt-5"), ("ollama/*5", "ollama/*5")):
+        route = table.find(name)
+        assert route is not None
+        assert [one.name for one in route.deployments] == [deployment]
 
 
 @pytest.mark.parametrize(

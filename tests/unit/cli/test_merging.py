@@ -110,6 +110,8 @@ def test_yaml_settings_change_in_their_places() -> None:
         "openai-api-base": "http://x/v1",
     }
     assert yaml_with("", {"a": "1"}) == "a: '1'\n", "a text stays a text"
+    quoted = "'model': a\n\"openai-api-base\" : b\n"
+    assert yaml_with(quoted, {"model": "c", "openai-api-base": "d"}) == "model: c\nopenai-api-base: d\n"
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,8 @@ def test_yaml_settings_change_in_their_places() -> None:
         "a: [",
         "{model: a}\n",
         "model: &m a\nother: *m\n",
+        "? model\n: a\n",  # a second line would make the key twice
+        '"mo\\x64el": a\n',
     ],
 )
 def test_yaml_in_another_form_is_refused(text: str) -> None:

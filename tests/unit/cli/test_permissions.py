@@ -25,6 +25,7 @@ NOTHING: dict[str, Sequence[str]] = dict.fromkeys(LISTS, ())
             {"limits": ["tokens=5/min", "tokens=9/day", "concurrency=2"]},
             {"limits": {"tokens": ["5/min", "9/day"], "concurrency": 2}},
         ),
+        ({"limits": ["concurrency=2", "concurrency=04"]}, {"limits": {"concurrency": 4}}),
         ({"metadata": ["a=b=c"]}, {"metadata": {"a": "b=c"}}),
     ],
 )
@@ -36,3 +37,9 @@ def test_what_is_stated(options: dict[str, Sequence[str]], settings: dict[str, A
 def test_what_is_unreadable(options: dict[str, Sequence[str]]) -> None:
     with pytest.raises(Failure, match="expected NAME=VALUE"):
         stated({**NOTHING, **options})
+
+
+@pytest.mark.parametrize("most", ["x", "", "-1", "\u00b2", "\u0664", "9" * 5000])
+def test_a_concurrency_that_is_no_number(most: str) -> None:
+    with pytest.raises(Failure, match="expected concurrency=NUMBER"):
+        stated({**NOTHING, "limits": ["concurrency=4", f"concurrency={most}"]})

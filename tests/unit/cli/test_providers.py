@@ -130,6 +130,17 @@ def test_one_key_is_named_by_its_id_or_its_end(run: Run, gateway: Sent, named: s
     assert "…aaaa, …bbbb" in run("providers", "disable", "up", "--only-key", "cccc").err
 
 
+def test_of_several_keys_with_the_same_end_none_is_meant(
+    run: Run, gateway: Sent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alike = [{**KEY, "id": "id-1"}, {**KEY, "id": "id-2"}]
+    monkeypatch.setitem(UP, "keys", alike)
+    for named in ("aaaa", "…aaaa"):
+        ended = run("providers", "disable", "up", "--only-key", named)
+        assert (ended.code, "several keys end so: id-1, id-2" in ended.err) == (ANSWER_IS_NO, True)
+    assert not any(method == "POST" for method, _, _ in gateway)
+
+
 def test_a_test_says_what_each_key_has_got(run: Run, gateway: Sent) -> None:
     ended = run("providers", "test", "up")
     assert ended.code == ANSWER_IS_NO

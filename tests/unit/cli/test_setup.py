@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -102,7 +103,7 @@ def test_lines_for_a_shell_and_nothing_else(run: Run) -> None:
 
 
 def test_a_key_of_the_shell_is_not_printed_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRAGOMAN_API_KEY", "secret-1, secret-2")
+    monkeypatch.setenv("DRAGOMAN_API_KEY", "secret-1")
     code, out, _ = run("setup", "openai")
     assert (code, out.splitlines()[1]) == (0, 'export OPENAI_API_KEY="$DRAGOMAN_API_KEY"')
     assert run("setup", "ollama").out.splitlines() == [
@@ -111,7 +112,26 @@ def test_a_key_of_the_shell_is_not_printed_again(run: Run, monkeypatch: pytest.M
     ]
     out = run("setup", "codex").out
     assert "secret" not in out
+    assert "export" not in out
     assert 'env_key = "DRAGOMAN_API_KEY"' in out
+
+
+@pytest.mark.parametrize("keys", ["secret-1,secret-2", "secret-1, secret-2", " secret-1 , secret-2"])
+def test_of_several_keys_of_the_shell_a_client_gets_the_first(
+    run: Run, monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_API_KEY", keys)
+    for client, variable in (("openai", "OPENAI_API_KEY"), ("codex", "DRAGOMAN_API_KEY")):
+        out = run("setup", client).out
+        assert ("secret" in out) is keys.startswith(" ")
+        lines = "\n".join(line for line in out.splitlines() if line.startswith("export"))
+        told = subprocess.run(
+            ["/bin/sh", "-c", f'{lines}\nprintf %s "${variable}"'],
+            env={"DRAGOMAN_API_KEY": keys},
+            capture_output=True,
+            check=True,
+        )
+        assert told.stdout == b"secret-1"
 
 
 @pytest.mark.parametrize("name", WITH_FILES)

@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from dragoman.assembly.providers import transport_of
 from dragoman.capacity.space import Space
 from dragoman.config import check_certificates
-from dragoman.config.check_certificates import authority, provider_certificates, server_authority
+from dragoman.config.check_certificates import authority, database_files, provider_certificates
 from dragoman.config.misfit import Misfit
 from dragoman.config.scalars import FilePath
 from dragoman.config.settings import Provider
@@ -132,7 +132,7 @@ def test_the_setting_is_told_with_its_line(mistakes: Mistakes, tmp_path: Path) -
     database = f"'postgresql://u:p@h/n?sslmode=verify-full&sslrootcert={file}'"
     assert mistakes(
         f"providers: {{openai: {{keys: k, ca_file: ca.pem}}}}\n"
-        f"stores: {{valkey_ca: '{file}', sql: {database}}}\ntrace: {{store: {database}}}"
+        f"stores: {{valkey_ca: ca.pem, sql: {database}}}\ntrace: {{store: {database}}}"
     ) == [
         f"dragoman.yaml:1: providers.openai.ca_file: {missing}",
         f"dragoman.yaml:2: stores.sql: sslrootcert: {missing}",
@@ -144,15 +144,36 @@ def test_the_setting_is_told_with_its_line(mistakes: Mistakes, tmp_path: Path) -
 def test_postgresql_needs_the_file_only_to_verify(tmp_path: Path, files: Files) -> None:
     uri, none = "postgresql://h/n", tmp_path / "none.pem"
     missing = [f": sslrootcert: there is no file {none}"]
-    assert told(server_authority(f"{uri}?sslmode=verify-ca&sslrootcert={none}")) == missing
+    assert told(database_files(f"{uri}?sslmode=verify-ca&sslrootcert={none}")) == missing
     for fine in (
         "",
         "?sslmode=verify-full",
         f"?sslrootcert={none}",
         f"?sslmode=verify-full&sslrootcert={files.ca}",
     ):
-        assert told(server_authority(uri + fine)) == []
-    assert told(server_authority(f"{uri}?sslmode=verify-full&sslrootcert=system")) == []
+        assert told(database_files(uri + fine)) == []
+    assert told(database_files(f"{uri}?sslmode=verify-full&sslrootcert=system")) == []
+    assert told(database_files(f"{uri}?sslmode=disable&sslrootcert={none}&sslcert={none}")) == []
+
+
+def test_the_files_of_a_client_of_postgresql_have_to_be_there(
+    tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, none = "postgresql://h/n?sslcert", tmp_path / "none.pem"
+    assert told(database_files(f"{uri}={files.cert}&sslkey={files.key}")) == []
+    assert told(database_files(f"{uri}={files.cert}&sslkey=pkcs11:slot")) == []
+    assert told(database_files(f"{uri}={none}&sslkey={tmp_path}")) == [
+        f": sslcert: there is no file {none}",
+        f": sslkey: there is no file {tmp_path}",
+    ]
+
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert told(database_files(f"{uri}={files.cert}")) == [
+        f": sslcert: {files.cert} cannot be read: Permission denied"
+    ]
 
 
 async def test_a_file_that_changes_after_the_check_is_told_too(tmp_path: Path) -> None:

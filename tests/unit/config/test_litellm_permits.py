@@ -124,4 +124,7 @@ def test_lists_and_numbers_of_a_dump() -> None:
     assert texts_of('{openai/*,"a \\"b\\""}') == ["openai/*", 'a "b"']
     assert texts_of('["a", "b"]') == texts_of("a, b") == ["a", "b"]
     assert texts_of(None) == texts_of("") == []
-    assert [number(one) for one in ("5", 5, True, "x", "", None, float("inf"))] == [5, 5, *[None] * 5]
+    assert [number(one) for one in ("5", 5, True, "x", "", None, float("inf"), 10**400)] == [
+        *(5, 5),
+        *[None] * 6,
+    ]

@@ -216,6 +216,7 @@ def test_a_moment(written: str, iso: str, shown: str) -> None:
         *("", "tomorrow", "2026-02-30", "2026-13-01", "31.12.2026", "2026-12", "20261231", 1_800_000_000),
         *("2026-12-31T18:00:00", "2026-12-31T25:00:00Z", "2026-12-31T18:00:00+99:00", "9999-12-31", None),
         "\u0662026-12-31",
+        *("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
     ],
 )
 def test_no_moment(written: object) -> None:
@@ -258,7 +259,8 @@ def test_shares(written: object, value: float, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["", "%", "-1%", "101%", 1.01, -0.1, "5%%", "5% of all", "nan", float("nan"), True, None]
+    "written",
+    ["", "%", "-1%", "101%", 10**400, 1.01, -0.1, "5%%", "5% of all", "nan", float("nan"), True, None],
 )
 def test_what_is_no_share(written: object) -> None:
     with pytest.raises(ValueError, match=r"no|negative"):

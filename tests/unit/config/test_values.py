@@ -13,6 +13,7 @@ from dragoman.config.values import addresses, is_private, may_meet, network, pro
     ("rule", "good", "bad"),
     [
         (web_origin, "https://a.example", "https://a.example/path"),
+        (web_origin, "http://a.example:8080", "http://me:secret@a.example"),
         (proxy, "http://me:secret@10.0.0.1:3128", "ftp://me:secret@10.0.0.1"),
         (network, "10.0.0.0/8", "10.0.0.0/99"),
         (network, "files.internal", "not a host"),
@@ -26,6 +27,7 @@ def test_a_rule_refuses_with_words_that_hold_no_secret(
     with pytest.raises(ValueError, match=r".") as refused:
         rule(bad)
     assert "secret" not in str(refused.value)
+    assert "`keys`" not in str(refused.value), "no rule is for the URL of a provider"
 
 
 def test_private_hosts() -> None:

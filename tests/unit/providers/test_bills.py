@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from dragoman.dialects.gemini.embedding import EMBEDDING
 from dragoman.dialects.gemini.searches import with_searches
 from dragoman.dialects.openai_responses.tool_uses import with_tools
 from dragoman.dialects.operation import Payload
-from dragoman.ir.units import spent, units_of
+from dragoman.ir.units import measured, units_of
 from dragoman.providers.prices import PriceTable
 from dragoman.providers.rates import NANO, Rates
 
@@ -26,6 +27,12 @@ AT = 1_795_392_000.0
 @cache
 def table() -> PriceTable:
     return PriceTable()
+
+
+def spent(request: Any, response: Any) -> dict[str, int]:
+    """What an answer beside chat has used: what is measured, and what its usage states."""
+    usage = getattr(response, "usage", None)
+    return {**measured(request, response), **({} if usage is None else units_of(usage))}
 
 
 def rates(vendor: str, model: str) -> Rates:

@@ -13,7 +13,7 @@ import pytest
 
 from dragoman.providers import prices
 from dragoman.providers.catalog import CATALOG
-from dragoman.providers.prices import VENDORS, PriceTable, midnight, rates_of, stated
+from dragoman.providers.prices import VENDORS, PriceTable, midnight, rates_of
 from dragoman.providers.rates import NANO
 
 TABLE = PriceTable()
@@ -122,15 +122,6 @@ def test_a_row_of_our_own_names_its_page() -> None:
     rates = small(row("m", "=m", page="https://example.com/prices", read="2026-10")).find("v", "m")
     assert rates is not None
     assert rates.source == "v/m of https://example.com/prices, 2026-10"
-
-
-def test_a_row_is_told_in_the_form_of_the_table() -> None:
-    (found,) = small(row("m", "=m")).rows("v")
-    assert stated(found) == {
-        "id": "m",
-        "match": ["=m"],
-        "prices": [{"units": {"input": "1"}, "tiers": {}, "since": None, "hours": None}],
-    }
 
 
 def test_vendors_are_known_by_their_addresses() -> None:

@@ -8,7 +8,6 @@ from dragoman.routing.ratelimits import (
     LONGEST,
     Quota,
     hints,
-    least,
     quotas,
     rest,
     retry_after,
@@ -331,13 +330,12 @@ def test_what_is_left_is_known_by_resource() -> None:
     found = quotas(OPENAI, NOW)
     assert found == {"requests": Quota(3000, 2999, 0.02), "tokens": Quota(250_000, 0, 360.0)}
     assert [round(quota.share or 0, 4) for quota in found.values()] == [0.9997, 0.0]
-    assert least(found.values()) == 0.0
     assert quotas(ANTHROPIC, NOW)["output-tokens"] == Quota(10_000, 0, 45.0)
     assert quotas(MISTRAL, NOW)["ratelimitbysize"].share == 0.0
     assert quotas({"anthropic-priority-ratelimit-requests-remaining": "3"}, NOW) == {
         "priority-requests": Quota(None, 3.0)
     }
-    assert least([Quota(), Quota(remaining=4)]) is None
+    assert Quota(remaining=4).share is None
 
 
 def test_a_date_is_read_as_one() -> None:

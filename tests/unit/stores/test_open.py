@@ -11,7 +11,15 @@ import pytest
 from dragoman.errors import ConfigError
 from dragoman.stores import open as opening
 from dragoman.stores.memory import MemoryStore
-from dragoman.stores.open import kind_of, located, open_exchanges, open_store, unstated, writable
+from dragoman.stores.open import (
+    kind_of,
+    located,
+    located_exchanges,
+    open_exchanges,
+    open_store,
+    unstated,
+    writable,
+)
 
 if TYPE_CHECKING:
     from tests.postgres import PostgresServer  # which needs the extra
@@ -46,6 +54,8 @@ def test_a_wrong_value_and_a_missing_extra_say_what_to_do(
 ) -> None:
     with pytest.raises(ConfigError, match=r"stores\.sql: must be memory, sqlite, a sqlite URL or"):
         located("mysql", tmp_path)
+    with pytest.raises(ConfigError, match=r"trace\.store: there is no home folder for the `~`"):
+        located_exchanges("sqlite:///~nobody-has-this-name/a.db", tmp_path)
     with pytest.raises(ConfigError, match=r"stores\.sql: has the unknown parameter nonsense") as raised:
         located("postgresql://u:secret@h/db?nonsense=1", tmp_path)
     assert "secret" not in str(raised.value)

@@ -179,13 +179,12 @@ def test_it_is_known_where_an_event_has_ended(read: bytes) -> None:
 
 @pytest.mark.parametrize("payload", [b'{"a":1}', b"two\nlines", b"\n", "é\u2028".encode()])
 def test_what_is_written_is_read_back(payload: bytes) -> None:
-    assert three_ways(sse.data(payload) + sse.comment("ping") + sse.event("x", payload)) == [payload, payload]
+    assert three_ways(sse.data(payload) + b": ping\n\n" + sse.event("x", payload)) == [payload, payload]
 
 
 def test_the_written_form() -> None:
     assert sse.data(b"{}") == b"data: {}\n\n"
     assert sse.event("ping", b"{}") == b"event: ping\ndata: {}\n\n"
-    assert sse.comment("ping") == b": ping\n\n"
     assert sse.data(b"a\nb") == b"data: a\ndata: b\n\n"
 
 

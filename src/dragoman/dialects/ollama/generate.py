@@ -27,7 +27,6 @@ from dragoman.dialects.reply import Reply
 from dragoman.dialects.request import WireRequest
 from dragoman.errors import WireError
 
-PATH: Final = "/api/generate"
 _OWN: Final = frozenset({"prompt", "system", "images", "context", "raw", "suffix", "template"})
 _TEXTS: Final = ("prompt", "system", "suffix", "template")
 _ONLY_CHATS: Final = frozenset({"messages", "tools"})

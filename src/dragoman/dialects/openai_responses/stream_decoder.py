@@ -56,7 +56,6 @@ class _TextDelta(msgspec.Struct, gc=False):
     logprobs: list[Any] | None = None
 
 
-_decode = msgspec.json.Decoder().decode
 _decode_delta = msgspec.json.Decoder(_TextDelta).decode
 _TEXT_DELTA: Final = b'{"type":"response.output_text.delta","'
 _GROWING: Final = frozenset({"function_call", "custom_tool_call", "reasoning"})

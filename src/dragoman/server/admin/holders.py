@@ -24,7 +24,7 @@ from dragoman.server.admin.registry import (
     taken,
 )
 from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
-from dragoman.state.directory import HolderEntry, Row, RowKind
+from dragoman.state.directory import HolderEntry, Row, RowKind, entry_of
 from dragoman.turns.keeping import reachable
 
 
@@ -182,7 +182,7 @@ class HoldersApi:
             made: dict[str, Any] = {"created": now, "created_by": who.who}
             was, earlier = None, used or self._registry.following.directory.was_removed(kind, name)
             if before is not None and before.text is not None:
-                was = msgspec.json.decode(before.text, type=HolderEntry)
+                was = entry_of(before.text, HolderEntry)
                 made = {name: getattr(was, name) for name in ("created", "created_by", "usage_since")}
             made |= self._ids(was, wish.tenant)
             if made["id"] != was.id if was is not None else earlier:
@@ -308,7 +308,7 @@ class HoldersApi:
         }
 
     def _told(self, kind: RowKind, row: Row) -> HolderObject:
-        entry = msgspec.json.decode(row.text or b"{}", type=HolderEntry)
+        entry = entry_of(row.text, HolderEntry)
         return HolderObject(
             object=NOUNS[kind],  # type: ignore[arg-type]
             name=row.name,

@@ -27,9 +27,10 @@ from dragoman.server.admin.registry import (
     refused,
     require_name,
     taken,
+    unchangeable,
 )
 from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
-from dragoman.state.directory import KeyEntry, Permitted, Row
+from dragoman.state.directory import KeyEntry, Permitted, Row, entry_of, why_invalid
 from dragoman.turns.keeping import reachable
 
 _LIST: Final = "/admin/keys"
@@ -232,7 +233,7 @@ class KeysApi:
                 raise refused("clients and operators without a key have such a name", "name")
             self._require_own(wish.name, asked.request.caller)
             if before is not None:
-                was = msgspec.json.decode(before.text or b"{}", type=KeyEntry)
+                was = entry_of(before.text, KeyEntry)
                 own = admits(asked.request.caller, self._registry.tenant_of(before))
                 more = " (it was revoked: rotate makes it anew)" if was.revoked is not None and own else ""
                 raise taken("keys", wish.name, more)
@@ -311,7 +312,10 @@ class KeysApi:
                 raise declared("keys", name) if seen else missing("keys", name)
             require_within(caller, self._registry, before)
             tags.require(asked.request.headers, _tag(before))
-            written: Written = change(before, msgspec.json.decode(before.text or b"{}", type=KeyEntry))
+            entry = entry_of(before.text, KeyEntry)
+            if (why := why_invalid(entry)) is not None:  # what is left of it would permit everything
+                raise unchangeable("keys", name, why)
+            written: Written = change(before, entry)
             return written
 
         changed = await self._registry.change("keys", name, who.who, decide)
@@ -407,13 +411,13 @@ class KeysApi:
         following = self._registry.gateway.following
         if following is None or not rows:
             return {}
-        ids = [msgspec.json.decode(row.text, type=KeyEntry).id for row in rows]
+        ids = [entry_of(row.text, KeyEntry).id for row in rows]
         kept = await reachable(following.store.last_used(ids))
         now = following.directory.uses
         return {id_: max(kept.get(id_, 0.0), now.get(id_, 0.0)) for id_ in {*kept, *now}}
 
     def _told(self, row: Row, used: dict[str, float]) -> KeyObject:
-        entry = msgspec.json.decode(row.text or b"{}", type=KeyEntry)
+        entry = entry_of(row.text, KeyEntry)
         state: KeyState = self._valid(entry)
         if entry.revoked is not None:
             state = "revoked"

@@ -14,10 +14,11 @@ from dragoman.assembly.core import Core
 from dragoman.server.admin.states import Look, look
 
 SUBJECT: Final = "admin.providers"
-"""The subject of the messages between workers: a message is an order or a question (`Question`)."""
+"""The subject of the messages between workers: a message is an order, or one of the questions "look" and
+"orders".
+"""
 
 Deed: TypeAlias = Literal["enable", "disable", "revive"]
-Question: TypeAlias = Literal["look", "orders"]
 
 
 class Order(msgspec.Struct, frozen=True, omit_defaults=True):

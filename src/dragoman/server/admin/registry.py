@@ -28,7 +28,7 @@ from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem, RequestFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
-from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind
+from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind, entry_of, why_invalid
 from dragoman.state.usage_report import MOST_GROUPS, Query
 from dragoman.state.usage_sums import Dimension, text
 from dragoman.turns.keeping import reachable
@@ -135,9 +135,9 @@ class Registry:
             return row.name
         directory = self.following.directory
         if row.kind == "keys":
-            key = msgspec.json.decode(row.text or b"{}", type=KeyEntry)
+            key = entry_of(row.text, KeyEntry)
             return directory.tenant_of(key, key.team, key.user)
-        return directory.tenant_of(msgspec.json.decode(row.text or b"{}", type=HolderEntry))
+        return directory.tenant_of(entry_of(row.text, HolderEntry))
 
     async def has_used(self, kind: RowKind, name: str) -> bool:
         """Whether usage under the name of a tenant, team or user is recorded; it may be that of a removed one
@@ -267,7 +267,9 @@ class Registry:
         found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
         warnings = [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
         stored = isinstance(may, KeyEntry | HolderEntry) and may.limits is not None
-        if stored and (wrong := stored_bounds(may.limits)[1]) is not None:
+        if stored and (why := why_invalid(may)) is not None:
+            warnings.append(shown(Problem("", f"requests are refused: {why}")))
+        elif stored and (wrong := stored_bounds(may.limits)[1]) is not None:
             text = f"the limits cannot be read, so requests are refused: {wrong.path}: {wrong.message}"
             warnings.append(shown(Problem(wrong.path, text, hint=wrong.hint)))
         return warnings
@@ -330,6 +332,12 @@ def taken(kind: RowKind, name: str, more: str) -> RequestFailed:
     """Return the error (409) for a name that is in use. more: a further text for the message, "" = none."""
     text = f"There is a {NOUNS[kind]} of the name {name[:128]!r}{more}."
     return RequestFailed(ir.Fault("conflict", text, "name_taken", "name"))
+
+
+def unchangeable(kind: RowKind, name: str, why: str) -> RequestFailed:
+    """Return the error (409) for a change of an entry that is not valid. why: the reason (`why_invalid`)."""
+    text = f"The stored {NOUNS[kind]} {name[:128]!r} cannot be changed: {why}"
+    return RequestFailed(ir.Fault("conflict", text, "entry_invalid"))
 
 
 _NO_DATABASE: Final = ir.Fault(

@@ -9,7 +9,7 @@ does not load one, because the first prompt loads the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
@@ -42,20 +42,18 @@ class Asking:
         self._gateway = gateway
         self._inbound = inbound
 
-    async def chat(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+    def chat(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
         stated = head(self._gateway, request)
         if is_empty(stated.get("messages")):
             said = {"message": {"role": "assistant", "content": ""}}
-            await self._load(stated, said, request, exchange, client)
-        else:
-            await self._ask(DIALECT, stated, request, exchange, client)
+            return self._load(stated, said, request, exchange, client)
+        return self._ask(DIALECT, stated, request, exchange, client)
 
-    async def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+    def generate(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> Awaitable[None]:
         stated = head(self._gateway, request)
         if is_empty(stated.get("prompt")) and is_empty(stated.get("images")):
-            await self._load(stated, {"response": ""}, request, exchange, client)
-        else:
-            await self._ask(GENERATE, stated, request, exchange, client)
+            return self._load(stated, {"response": ""}, request, exchange, client)
+        return self._ask(GENERATE, stated, request, exchange, client)
 
     async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
@@ -78,15 +76,15 @@ class Asking:
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
         await self._gateway.engine.handle(exchange, inbound, client)
 
-    async def _ask(
+    def _ask(
         self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: HttpClient
-    ) -> None:
+    ) -> Awaitable[None]:
         name = _name(stated)
         exchange.asked, exchange.phase = name or None, "route"
         route = find(self._gateway, request.caller, name)
         _refuse_to_think(stated, name, route)
         client.streaming = Streaming(STREAM_TYPE)
-        await self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
+        return self._gateway.engine.handle(exchange, self._named(face, stated, name, route, request), client)
 
     def _named(self, face: Dialect, stated: Head, name: str, route: Route, request: HttpRequest) -> Inbound:
         """Return the request as the engine's input. stated: the fields of the body. route: of the model to

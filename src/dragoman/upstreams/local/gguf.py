@@ -124,7 +124,8 @@ def _tensors(reader: _Reader, count: int) -> tuple[int, Counter[int]]:
 def _header(version: int, metadata: dict[str, Any], parameters: int, kinds: Counter[int]) -> Header:
     architecture = _as(str, metadata.get("general.architecture"))
     own = f"{architecture}."
-    quantisation = _FILE_TYPES.get(metadata.get("general.file_type", -1))
+    kind = _as(int, metadata.get("general.file_type"))
+    quantisation = None if kind is None else _FILE_TYPES.get(kind)
     if quantisation is None and kinds:
         quantisation = _TENSOR_TYPES.get(kinds.most_common(1)[0][0])
     return Header(
@@ -143,7 +144,7 @@ def _header(version: int, metadata: dict[str, Any], parameters: int, kinds: Coun
 
 
 def _as(kind: type[T], value: object) -> T | None:
-    return value if isinstance(value, kind) else None
+    return value if type(value) is kind else None  # a bool is no number here
 
 
 class _Reader:

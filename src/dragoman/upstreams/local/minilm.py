@@ -43,13 +43,13 @@ class MiniLM:
     def load(self, options: Options) -> MiniLMModel:
         """Load the weights from the file `options.path`, the ZIP archive in which they were published; the
         other options are not used. Raises EngineRefused("model") if the file cannot be opened, is no ZIP
-        archive, or lacks a part.
+        archive, is damaged, or lacks a part.
         """
         try:
             with zipfile.ZipFile(options.path) as archive:
                 vocabulary = json.loads(archive.read("tokenizer.json"))["model"]["vocab"]
                 weights = _tensors(self._numpy, archive.read("model.safetensors"))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged archive raises errors of many modules, such as zlib.error
             raise EngineRefused("model", f"{options.path} cannot be loaded: {error}") from error
         return MiniLMModel(self._numpy, WordPiece(vocabulary), weights)
 

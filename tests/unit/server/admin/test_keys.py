@@ -58,6 +58,33 @@ async def test_an_unknown_key_a_revoked_one_and_a_mistyped_one(office: Office) -
     assert (await office.chat(new), await office.chat(key)) == (200, 401)
 
 
+async def test_an_entry_that_is_not_valid_is_shown_and_not_changed(office: Office) -> None:
+    """The rights that are left of it are none, and would permit everything."""
+    for name in ("ann", "bob"):
+        assert (await office.ask("POST", "/admin/keys", {"name": name})).status == 200
+    assert (await office.ask("PUT", "/admin/teams/lab", {})).status == 200
+    following = office.gateway.following
+    assert following is not None
+    rows = [await following.store.find("keys", "ann"), await following.store.find("teams", "lab")]
+    latest = await following.store.version()
+    broken = [
+        msgspec.structs.replace(row, text=b'{"models": 5}', version=latest + 1 + place)
+        for place, row in enumerate(row for row in rows if row is not None)
+    ]
+    assert await following.store.change(broken, latest)
+    assert await following.catch_up()
+    assert following.state()["healthy"] is False
+    listed = (await office.ask("GET", "/admin/keys")).body["data"]
+    assert [(one["name"], len(one["warnings"])) for one in listed[:2]] == [("ann", 1), ("bob", 0)]
+    assert listed[0]["warnings"][0]["message"].startswith("requests are refused: the entry is not valid: ")
+    changed = await office.ask("PUT", "/admin/keys/ann", {})
+    assert (changed.status, changed.body["error"]["code"]) == (409, "entry_invalid")
+    assert (await office.ask("PUT", "/admin/keys/bob", {})).status == 200
+    assert (await office.ask("GET", "/admin/teams")).status == 200
+    assert (await office.ask("PUT", "/admin/teams/lab", {})).status == 200
+    assert [*following.directory.unreadable] == [("key", "ann")]
+
+
 async def test_a_rotated_key_keeps_its_name_and_the_old_one_for_a_while(office: Office) -> None:
     old = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body
     made = await office.ask("POST", "/admin/keys/ann/rotate", {"keep": "1h"})

@@ -71,6 +71,17 @@ def test_what_a_file_does_not_say_is_none() -> None:
     )
 
 
+def test_a_value_of_another_type_is_none() -> None:
+    """A boolean is a number in Python: the context was True."""
+    entries = [
+        entry("general.architecture", 8, text("llama")),
+        *(entry(name, 7, b"\1") for name in ("general.file_type", "llama.context_length")),
+        entry("llama.embedding_length", 6, struct.pack("<f", 64.0)),
+    ]
+    header = gguf.parse(file(entries, []))
+    assert (header.context, header.embedding, header.quantisation) == (None, None, None)
+
+
 def test_without_a_file_type_the_commonest_tensor_type_counts() -> None:
     assert gguf.parse(file([], [*TENSORS, tensor("c", 0, 16)])).quantisation == "Q4_K"
 
