@@ -129,8 +129,9 @@ class Directory:
 
     def take(self, rows: Iterable[Row]) -> None:
         """Use rows that have changed, in place of the earlier rows of the same kind and name. A row without
-        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call `reached` afterwards. If the database was read before, limits
-        that cannot be read are logged. An entry that is not valid is one whose limits cannot be read.
+        text removes the earlier one. Rows of the kind `own_keys` are ignored. `version` does not change: call
+        `reached` afterwards. If the database was read before, limits that cannot be read are logged. An entry
+        that is not valid is one whose limits cannot be read.
         """
         for row in rows:
             if row.kind != "own_keys":

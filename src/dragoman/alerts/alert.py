@@ -46,9 +46,8 @@ class Alert(msgspec.Struct, frozen=True):
 
     @property
     def subject(self) -> tuple[str, ...]:
-        """The value by which `Quiet` recognises repetitions: two alerts with the same subject count as the
-        same. It is (type, `limit`, `whose`) for an alert about a limit, (type, provider, key) for a refused
-        key, else (type, `name`). So a key that is refused for several models gives one subject.
+        """The value by which `Quiet` recognises repetitions: (type, `limit`, `whose`) for an alert about a
+        limit, (type, provider, key) for a refused key, else (type, `name`).
         """
         if self.type == "key_refused":
             return (self.type, self.provider or "", self.key or "")
@@ -64,8 +63,8 @@ class Quiet:
     """Decides which alerts go out to one receiver, so that repetitions do not. "An alert passes" means that
     `Quiet` lets it go out.
 
-    An alert passes unless another one on the same subject has passed within the last `every` seconds; then it
-    is dropped. There are different rules for two types:
+    An alert is dropped if another one on the same subject has passed within the last `every` seconds;
+    otherwise it passes. There are different rules for two types:
 
     - A recovery passes only if an outage of the same deployment or provider has passed, and no recovery has
       passed since. Otherwise it is dropped. `every` does not matter.
@@ -89,8 +88,7 @@ class Quiet:
 
     def passes(self, alert: Alert, now: float) -> bool:
         """Return whether an alert goes out now, and remember what later decisions need. False = the alert is
-        dropped or delayed. A delayed alert goes out with `released`, unless it is dropped before. now:
-        monotonic seconds.
+        dropped, or delayed (`released`). now: monotonic seconds.
         """
         name = alert.name
         if alert.type == RECOVERY:

@@ -62,9 +62,9 @@ class Alerts:
         self._receivers: list[_Receiver] = []
 
     def adopt(self, targets: Sequence[Target]) -> None:
-        """Send alerts to these targets, and no others, from now on. A target of the same URL as before gets
-        the earlier one's queue. Alerts that wait for a target without such a successor are not sent; soon the
-        log has their messages.
+        """Send alerts to these targets, and no others, from now on. A target with the same URL as an earlier
+        one gets the queue of that one. Alerts that wait for other earlier targets are not sent; soon the log
+        has their messages.
         """
         before, self._receivers = self._receivers, []
         for target in targets:
@@ -115,9 +115,9 @@ class _Receiver:
         self._quiet.every = target.every
 
     def note(self, alert: Alert) -> None:
-        """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type. If `Quiet`
-        delays the alert, it is queued later, or dropped. `Quiet` is asked about alerts of all types, because
-        a recovery passes only after its outage, also for a target that wants no outages.
+        """Queue an alert for sending, if `Quiet` lets it pass now and the target wants its type; if `Quiet`
+        delays it, later. `Quiet` is asked about alerts of all types, because a recovery passes only after its
+        outage, also for a target that wants no outages.
         """
         if self._quiet.passes(alert, self._seams.monotonic()):
             self._enqueue(alert)

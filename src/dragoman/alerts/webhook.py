@@ -1,6 +1,5 @@
-"""Writes the webhook of an alert: its body and its signature. The signature follows "Standard Webhooks". So
-receivers can check it with the libraries for that, if the secret is `whsec_` and base64, as these libraries
-expect.
+"""Writes the webhook of an alert: its body and its headers with the signature. The signature follows
+"Standard Webhooks". Receivers can check it with the libraries for that if the secret is `whsec_` and base64.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """

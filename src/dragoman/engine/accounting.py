@@ -33,11 +33,10 @@ UNACCOUNTED: Final = ir.Fault(
 class Expected(NamedTuple):
     """What a request may use. input: the tokens of its prompt (a count, an estimate, or a rough upper bound).
     output: the most tokens of all answers; if no bound is known, the number that is reserved at first. cost:
-    the most that the request may cost, in nano-USD; None = a price that would be needed is not known. units:
-    other amounts that the request asks for, such as pictures or seconds of sound, by unit (`ir.units`), in
-    every unit in which they may be priced. measured: (input tokens, output tokens) that limits count for
-    `units`. kinds: the units of `ir.units` in which a provider may bill a token; `at_most` takes the
-    dearest of them for each token.
+    the most that the request may cost, in nano-USD; None = this is not known. units: other amounts that the
+    request asks for, such as pictures or seconds of sound, by unit (`ir.units`), in every unit in which they
+    may be priced. measured: (input tokens, output tokens) that limits count for `units`. kinds: the units of
+    `ir.units` in which a provider may bill a token; `at_most` takes the dearest of them for each token.
     """
 
     input: int
@@ -77,12 +76,11 @@ class Expected(NamedTuple):
 
 class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     """What exchanges are accounted with. rates: returns the prices of a deployment (`provider/model`); None =
-    they are not known. journal: gets the usage records; None = nobody keeps them, so only answers, logs and
-    metrics tell what was used. limits: the limits of the configuration. ledger: keeps the counters of the
-    limits; None = there are no limits. proxies: the proxies that are trusted to state a client's address.
-    watch: counts the requests that limits refuse, and tells operators when a limit is reached. seams: has the
-    clock by which windows of limits begin and end; this clock never goes back. None = the clock of the
-    exchange is used.
+    they are not known. journal: gets the usage records; None = nobody keeps them. limits: the limits of the
+    configuration. ledger: keeps the counters of the limits; None = there are no limits. proxies: the proxies
+    that are trusted to state a client's address. watch: counts the requests that limits refuse, and tells
+    operators when a limit is reached. seams: has the clock by which windows of limits begin and end; None =
+    the clock of the exchange is used.
     """
 
     rates: Callable[[str], Rates | None]

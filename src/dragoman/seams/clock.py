@@ -33,10 +33,9 @@ SYSTEM = Seams()
 
 
 class Steady:
-    """Returns Unix seconds when it is called. If the clock shows at most 120 seconds less than the time that
-    was returned last, because it was set back, the returned time does not go back: it goes on at 0.9 times
-    the usual speed until the clock has caught up. If the clock shows still less, or a later time, this time
-    is returned as it is.
+    """Returns Unix seconds when it is called. If the clock is set back to at most 120 seconds before the time
+    that was returned last, the returned time does not go back: it goes on at 0.9 times the usual speed until
+    the clock has caught up. In all other cases the time of the clock is returned.
     """
 
     _BELIEVED = 120.0

@@ -74,9 +74,9 @@ class Deadline(msgspec.Struct, eq=False):
             self._table.entries.pop(self, None)
 
     def push(self, seconds: float) -> None:
-        """Set the limit to expire `seconds` from now, whatever it was before. A limit that was removed by
-        `lift`, or that has expired, is put back into the table, also after the end of the context: then end
-        it again, or call `lift`, or the task may be cancelled later.
+        """Set the limit to expire `seconds` from now, whatever it was before: also if it was paused, was
+        removed by `lift`, or has expired. After the end of the context, a call must be followed by `lift`, or
+        the task may be cancelled later.
         """
         self.due = self._table.time() + seconds
         if not self.listed:
@@ -146,9 +146,7 @@ class Deadlines:
             self._tick()
 
     def _tick(self) -> None:
-        """Schedule a check of the table in `TICK` seconds. Checks repeat until the table is empty. Call this
-        only while no check is scheduled.
-        """
+        """Schedule a check of the table in `TICK` seconds. Call this only while no check is scheduled."""
         self._ticking = True
         self._loop.call_later(TICK, self._look)
 

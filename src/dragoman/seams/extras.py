@@ -1,7 +1,7 @@
 """Finds the command that installs extras of Dragoman, from the same source as this installation.
 
-The command lets pip look for Dragoman in a package index only if this installation records no other source.
-Without this rule, pip could install another project that has the name in an index.
+The command lets pip look for Dragoman in a package index only if this installation records no other source,
+because another project may have the name there.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A gateway is one process, or several workers and a keeper. The keeper is the process that does what must be
 done only once on a machine. A message has a subject, which selects its receiver, and a value of JSON's types.
-No message is sent again, and a message can be lost (when a process ends, for example). So nothing that must
-not be lost is sent this way.
+A message can be lost (when a process ends, for example), and is not sent again. So nothing that must not be
+lost is sent this way.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ class Peers:
 
     def open(self) -> None:
         """Begin to send and receive messages, in the running event loop. Before this call, and after `close`,
-        a message to another process is dropped. A second call does nothing. A process without others has
-        nothing to begin.
+        a message to another process is dropped. A second call does nothing.
         """
 
     def close(self) -> None:

@@ -71,9 +71,9 @@ _OLLAMA: Final = "Ollama's paths are at /api, OpenAI's at /v1: see docs/clients/
 
 
 def _paths(sentence: str, *words: str) -> list[tuple[re.Pattern[str], str]]:
-    """Return one row of `_TABLE`, as a list of one pair: a pattern, and the hint `sentence` for the paths
-    that match the pattern. words: regular expressions. A path matches if it is `/` and one of them, perhaps
-    with a version (`/v1`) before it, and perhaps with a slash and more text after it.
+    """Return one row of `_TABLE`, as a list of one pair: a pattern of paths, and the hint `sentence` for
+    them. words: regular expressions. A path matches if it is `/` and one of them, perhaps with a version
+    (`/v1`) before it, and perhaps with a slash and more text after it.
     """
     return [(re.compile(rf"(?:/v\d)?/(?:{'|'.join(words)})(?:/.*)?", re.DOTALL), sentence)]
 

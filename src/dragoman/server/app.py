@@ -171,9 +171,9 @@ class App:
 
     async def serve(self, arrival: Arrival, channel: Channel) -> None:
         """Answer one request, then log and count its exchange. Must run in the task `arrival.link.task`.
-        Failures are not raised, but sent, unless an answer has begun. Raises CancelledError if the server
-        cancels the task, unless the client has disconnected, the gateway is closed, or the time for its stop
-        is over.
+        Failures are not raised, but sent, unless an answer has begun. Raises CancelledError if the task is
+        cancelled, unless the client has disconnected, the gateway is closed, or the time for the server's
+        stop is over.
         """
         head, link = arrival.head, arrival.link
         gateway, task = self._gateway, link.task
@@ -227,9 +227,8 @@ class App:
     def _handled_again(
         self, arrival: Arrival, exchange: Exchange, client: HttpClient, share: Share
     ) -> Awaitable[None] | None:
-        """Return the handler's awaitable for a small JSON body that has come in already, after a head that
-        was checked for an earlier request (`Head.again`). None = `_handle` must check the request, for
-        example because the gateway's keys have changed since.
+        """Return the handler's awaitable for a small body that has come in already, after a head that was
+        checked for an earlier request (`Head.again`). None = `_handle` must serve the request.
         """
         head, body = arrival.head, arrival.link.body
         if head.again is None or body is None or len(body) > self._reader.small:
@@ -357,8 +356,8 @@ class App:
         began: float,
     ) -> ErrorAnswer:
         """Return the error answer (status, headers, body) to a request that the HTTP server refuses, and log
-        and count the request's exchange. fault: the error. target, headers: what has come in of the URL and
-        the headers. began: when the first byte came in, in seconds of the system's monotonic clock.
+        and count the request's exchange. target, headers: what has come in of the URL and the headers. began:
+        when the first byte came in, in seconds of the system's monotonic clock.
         """
         path = target.partition(b"?")[0]
         head = self.read(method, path.decode("latin-1"), target, b"", headers)

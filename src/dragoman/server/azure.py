@@ -42,9 +42,9 @@ class AzureApi:
         self._operations = operations
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints of chat, of completions, and of the operations in `operations.PATHS`
-        (embeddings, images, sound, …). Chat comes before completions: `PathTable` takes the first endpoint
-        that matches, and a chat path also ends like a path of completions.
+        """Yield the endpoints of chat, of completions, and of the operations in `operations.PATHS`. Chat
+        comes before completions: `PathTable` takes the first endpoint that matches, and a chat path also ends
+        like a path of completions.
         """
         for face in (DEFAULT, COMPLETIONS):
             chat = {"POST": Handler(partial(self._ask, face), takes_body="json")}
@@ -68,9 +68,8 @@ class AzureApi:
 
 def _of_deployment(request: HttpRequest, exchange: Exchange) -> HttpRequest:
     """Return a copy of the request whose body (JSON or a form) names the model of the path. A body that is
-    neither a form nor a JSON object is left as it is, for the engine to refuse. If the body names another
-    model, this is recorded as a change of the request in `exchange.taken`, unless the fields of the form
-    cannot be read.
+    neither a form nor a JSON object is left as it is, for the engine to refuse. If the body is seen to name
+    another model, this is recorded as a change of the request in `exchange.taken`.
     """
     name = request.params["model"]
     if request.form is None:

@@ -3,8 +3,8 @@ time for which the server waits for it.
 
 A client has a budget of `patience` seconds for each body. The seconds for which the server waits for a piece
 of the body are taken from the budget. A piece that arrives gives one second back for each `rate` bytes; the
-budget never exceeds `patience`. If `rate` is 0, each piece makes the budget full again. If the budget is used
-up before the body is complete, the request is refused (408).
+budget never exceeds `patience`. If `rate` is 0, each piece that is not empty makes the budget full again. If
+the budget is used up before the body is complete, the request is refused (408).
 """
 
 from __future__ import annotations
@@ -86,10 +86,9 @@ async def unpacked(
     """Yield the decompressed bytes of a compressed body, piece by piece. parts: the compressed pieces.
     applied: the content codings, from `stated_codings`. limit: the most decompressed bytes. share: is charged
     with the decoders' memory until this generator ends; close the generator before you free the share. run:
-    gets the number of bytes decompressed so far, and returns the function that runs the next step
-    (`HeavySteps.run`: a step of a large body runs in a thread). Raises RequestFailed (413: above `limit`, or
-    compressed too strongly; 400: invalid bytes; 503: `share` has no room), and what `parts` and the function
-    from `run` raise.
+    gets the number of bytes decompressed so far, and returns the function that runs the next step. Raises
+    RequestFailed (413: above `limit`, or compressed too strongly; 400: invalid bytes; 503: `share` has no
+    room), and what `parts` and the function from `run` raise.
     """
     unpacker = Unpacker(applied, limit)
     size = held = 0

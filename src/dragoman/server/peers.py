@@ -2,9 +2,8 @@
 must be done only once on a machine.
 
 Each worker has a line to the keeper (`server.lines`: a pair of connected sockets), and the keeper passes
-messages on to the other workers. While no keeper runs, no message reaches another worker, and no question is
-answered. Messages that workers send in that time wait for the next keeper, as many as fit into the buffers of
-the line.
+messages on to the other workers. While no keeper runs, messages of workers wait for the next keeper, as many
+as fit into the buffers of the line.
 """
 
 from __future__ import annotations
@@ -52,9 +51,8 @@ class _Letter(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _number(value: Any) -> float:
-    """Return a number as a plain int or float, which msgspec can encode. The encoder calls this function for
-    each value whose type it does not know, such as a Duration (a subclass of float). Raises TypeError for a
-    value that is not an int or a float.
+    """Return a number of a type that msgspec does not know, such as a Duration (a subclass of float), as a
+    plain int or float. Raises TypeError for a value that is not an int or a float.
     """
     if isinstance(value, int):
         return int(value)
@@ -99,8 +97,8 @@ class _Linked(Peers, ABC):
         self._board = board
         self._seams = seams
         self._asked = int(seams.uniform() * _ASKS)
-        """The number of this process's latest question. The first number is random, so that an answer to the
-        process that this one replaces is not taken for an answer to a question of this process.
+        """The number of this process's latest question. It begins at a random number, so that a late answer
+        to the process that this one replaces is not taken for an answer to this process.
         """
         self._questions: dict[int, _Question] = {}
 
@@ -132,9 +130,9 @@ class _Linked(Peers, ABC):
         """Send a letter: from a worker to the keeper, or from the keeper to all workers."""
 
     def _receive(self, letter: _Letter) -> _Letter:
-        """Call the receiver of the letter's subject. Return the letter that answers it: an `answer` with the
-        receiver's result, or a `nobody` if there is no receiver, if it fails, or if its result cannot be
-        encoded. Callers send the returned letter only if `letter` is a question. A failure is logged.
+        """Call the receiver of the letter's subject. Return the letter to send back if `letter` is a
+        question: an `answer` with the receiver's result, or a `nobody` if there is no receiver or it fails.
+        A failure is logged.
         """
         nobody = _Letter("nobody", letter.subject, asker=letter.asker, number=letter.number)
         if (receiver := self._receivers.get(letter.subject)) is None:

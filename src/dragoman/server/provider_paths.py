@@ -2,13 +2,13 @@
 them.
 
 The operator lists the methods and paths that are allowed (`providers.NAME.paths`). A request goes only to the
-server in the provider's base URL; no redirect is followed. Its credential is the key that the client's tenant
-has brought for this provider; without one, the client's own credential if the provider is configured for
-these; otherwise the gateway's. Bodies of requests and of successful answers pass piece by piece. A successful
-answer is read only to find the usage that it states, and to hide the account's keys in it: some servers have
-an endpoint that returns the key (`GET /v1/user` of ElevenLabs). The body of an error is read first, up to a
-limit, and then sent. In place of a redirect, or of a 401 or 403 to the gateway's or the tenant's credential,
-the client gets an error of the gateway.
+server in the provider's base URL; no redirect is followed. It is sent with the key that the client's tenant
+has brought for this provider; without such a key, with the client's own credential if the provider is
+configured for clients' credentials; otherwise with the gateway's. Bodies of requests and of successful
+answers pass piece by piece. A successful answer is read only to find the usage that it states, and to hide
+the account's keys in it: some servers have an endpoint that returns the key (`GET /v1/user` of ElevenLabs).
+The body of an error is read first, up to a limit, and then sent. In place of a redirect, or of a 401 or 403
+to the gateway's or the tenant's credential, the client gets an error of the gateway.
 """
 
 from __future__ import annotations
@@ -84,11 +84,9 @@ class ProviderPathsApi:
 
     async def _pass(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Pass a request on to the provider, and the answer (also an error, see `_refused`) back to the
-        client; record the call in `exchange`. Raises RequestFailed: 404 for a provider or path that is not
-        listed, 405 for a method that is not listed, 403 if the client may not use the provider's paths, 400
-        for a path or query that cannot be sent; if there is no usable credential; if a limit of the client is
-        reached; if the client's body is refused; and if no usable answer comes. Raises ClientGone if the
-        client disconnects while it sends the body.
+        client; record the call in `exchange`. Raises RequestFailed if the request is refused before it is
+        sent, if the client's body is refused, or if no usable answer comes; ClientGone if the client
+        disconnects while it sends the body.
         """
         name, path = _named(request)
         passage = self._listing(name)
@@ -158,10 +156,10 @@ class ProviderPathsApi:
         CONNECTED.set(connected)
 
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send the request to the provider, and the answer to the client. Complete `call.record`. If the call
-        fails because the client's body could not be read to its end, raises the error of that (RequestFailed
-        or ClientGone). Otherwise raises RequestFailed if no answer comes, if it breaks off, or if it may not
-        be sent to the client (`_refused`); the account's secrets are hidden in the message.
+        """Send the request to the provider, and the answer to the client. Complete `call.record`. Raises
+        RequestFailed if no answer comes, if it breaks off, or if it may not be sent to the client
+        (`_refused`), with the account's secrets hidden; RequestFailed or ClientGone if the client's body
+        could not be read to its end.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         body = ClientBody(request)
@@ -191,7 +189,7 @@ class ProviderPathsApi:
     async def _flow(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
         """Send a successful answer (status 200 to 299) to the client as it arrives, with the account's keys
         hidden. For a status in `_BODILESS` only the headers are sent. The call is accounted for before the
-        last bytes are sent. Raises RequestFailed if the answer breaks off.
+        end of the answer is sent. Raises RequestFailed if the provider's answer breaks off.
         """
         kind = answer.headers.get("content-type", _ANY)
         if answer.status in _BODILESS:
@@ -215,13 +213,10 @@ class ProviderPathsApi:
         await client.end(hider.rest())
 
     async def _refused(self, answer: Answer, exchange: Exchange, client: HttpClient, call: _Call) -> None:
-        """Send a provider's error to the client with the provider's status and body. In the body, secrets of
-        the account are hidden (`read_refusal`). Only the first 256 KiB of a longer
-        body are sent (20,000 bytes if these have very many JSON values).
-
-        Raises RequestFailed instead, and sends nothing, for a status outside 400 to 599; for 401 and 403,
-        unless the client sent its own credential for the provider: the client cannot correct another one;
-        and if the body ends too early.
+        """Send a provider's error to the client with the provider's status and the beginning of its body, in
+        which the account's secrets are hidden (`read_refusal`). Raises RequestFailed instead, and sends
+        nothing, for a status outside 400 to 599; for 401 and 403, unless the client sent its own credential
+        for the provider (it cannot correct another one); and if the body breaks off.
         """
         passage, account = call.passage, call.passage.account
         if not 400 <= answer.status <= 599 or (answer.status in {401, 403} and not account.lent):
@@ -235,13 +230,11 @@ class ProviderPathsApi:
         await client.answer(answer.status, [kind, *self._headers(answer, call, whole=True)], body)
 
     def _headers(self, answer: Answer, call: _Call, *, whole: bool) -> list[tuple[bytes, bytes]]:
-        """Return the headers for the client: the provider's headers that are passed on, headers that keep
-        browsers from running the answer as a page, the provider's name, and those about the client's limits
-        and the cost (`Meter.headers`). For example, these headers of the provider are not passed on: headers
-        of the connection, cookies, headers that only the gateway may set, and headers with a secret of the
-        account. The content-type is not among the returned headers: callers send it themselves. In the
-        headers in `_PLACES`, a URL of the provider's server becomes a path of this gateway; a header in
-        `_PLACES` with another URL is left out. whole: True = the provider's content-length is left out.
+        """Return the headers for the client, without content-type, which callers send themselves: the
+        provider's headers that are passed on, headers that keep browsers from running the answer as a page,
+        the provider's name, and those about the client's limits and the cost (`Meter.headers`). Headers of
+        the provider that contain a secret of the account are left out. For headers in `_PLACES` see there.
+        whole: True = the provider's content-length is left out.
         """
         passage = call.passage
         before = f"{self._gateway.config.server.base_path.rstrip('/')}{ROOT}{quote(passage.name, safe='')}"
@@ -296,9 +289,9 @@ def _target(
 ) -> str:
     """Return the path and query for the provider. passage: None = no paths of a provider with this name are
     listed. path: from `_named`. search: the query. secret: returns whether a text holds a key of this
-    gateway; a field of the query that does is left out. Raises RequestFailed: 404 for a provider or path that
-    is not listed, 405 for a method that is not listed, 400 for a path or query that cannot be sent (also for
-    a path that contains a key of this gateway).
+    gateway; fields of the query with such a key are left out. Raises RequestFailed: 404 for a provider or
+    path that is not listed, 405 for a method that is not listed for the path, 400 for a path or query that
+    cannot be sent (for example, the path contains a key of this gateway).
     """
     if passage is None:
         text = f"No paths of a provider {name[:64]!r} are listed here (setting providers.NAME.paths)."
@@ -347,9 +340,8 @@ def _keys(account: Account) -> list[str]:
 
 
 def _sent(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the client's headers that are sent to the provider. Left out are, for example, headers of the
-    connection, credentials, cookies, `user-agent`, headers that proxies add, headers for the gateway, and
-    headers that would choose another method, path or account at the provider.
+    """Return the client's headers that are sent to the provider. Left out are, for example, credentials,
+    cookies, headers that proxies add, and headers that would choose another method, path or account there.
     """
     dropped = _of_connection(headers)
     return {name: value for name, value in headers.items() if name not in dropped and _is_sent(name)}
@@ -403,10 +395,10 @@ _NOT_ANSWERED: Final = frozenset(
 )
 _NEVER_ANSWERED: Final = ("x-dragoman-", "access-control-", "cross-origin-", "sec-")
 _PLACES: Final = frozenset({"location", "content-location", "operation-location", "azure-asyncoperation"})
-"""Headers with a URL at the provider. `_headers` changes the URL to one below the provider's paths at the
-gateway.
+"""Headers with a URL. `_headers` makes a URL of the provider's server a path of this gateway, and leaves a
+header with another URL out.
 """
 _SHORTEST_SECRET: Final = 8
-"""The fewest characters of a secret that is hidden in errors and in headers. A shorter secret, such as the
-value "eu" of a header, is not hidden, because many words contain it.
+"""The fewest characters of a secret for which `_headers` leaves a header out. Many words contain a shorter
+secret, such as the value "eu" of a configured header.
 """

@@ -1,11 +1,11 @@
 """Realtime sessions of clients: OpenAI's Realtime API at `/v1/realtime`, and Gemini's Live API.
 
 A session is one exchange; each reply in it is accounted for separately (`engine.replies`). A client of
-OpenAI's API usually names the model in the URL. The WebSocket is accepted when the provider has opened the
-session; an error before that is an HTTP answer. A client of the Live API names the model in its first
-message, and so may a client of OpenAI's API whose session only transcribes: then the WebSocket is accepted
-before that message. An error that ends the session after the WebSocket was accepted is sent as a message, if
-the protocol has one for errors, and as a close code with a reason.
+OpenAI's API usually names the model in the URL. Then the WebSocket is accepted when the provider has opened
+the session; an error before that is an HTTP answer, if the server can send one. A client of the Live API
+names the model in its first message, and so may a client of OpenAI's API whose session only transcribes: then
+the WebSocket is accepted before that message. An error after the WebSocket was accepted is sent as a message,
+if the protocol has one for errors, and as a close code with a reason.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ _FIRST: Final = 60.0
 the model.
 """
 _IGNORED: Final = frozenset({"api-version", "api-key", "key", "alt", "access_token"})
-"""Fields of the query that are accepted and not used here: the version of the API, the form of the answer
-(`alt`), and the client's key, which was read before.
-"""
+"""Fields of the query that are accepted and not used here. `key` and `api-key` were read before."""
 _POLICY, _INTERNAL, _RESTART, _LATER, _WRONG = 1008, 1011, 1012, 1013, 1007
 """Close codes: RFC 6455, section 7.4.1, and https://www.iana.org/assignments/websocket."""
 _CODES: Final[Mapping[ir.Kind, int]] = {
@@ -82,13 +80,11 @@ client call the provider directly, past the keys and limits of the gateway.
 
 
 class RealtimeApi:
-    """Answers HTTP requests to the paths of realtime sessions, if the requests are not WebSocket handshakes.
-    Each gets an error.
-    """
+    """Answers requests to the paths of realtime sessions that are not WebSocket handshakes, with errors."""
 
     def endpoints(self) -> Iterator[Endpoint]:
-        """Yield the endpoints at which clients open sessions, and the endpoints of OpenAI's other realtime
-        paths, which the gateway does not support (`_REST`). The handlers of all of them only raise errors.
+        """Yield the endpoints at which clients open sessions, and those of paths that the gateway does not
+        support (`_REST`). Their handlers only raise errors.
         """
         for dialect, _ in faces():
             if dialect.live is not None and (dialect is DEFAULT or dialect.live is not DEFAULT.live):
@@ -142,9 +138,9 @@ async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
     """Serve one session until it ends, then close the exchange and pass it to the observers. Errors are sent
-    to the client: a RequestFailed as it is, any other exception as an internal error, which is also logged.
-    May raise OSError if the client disconnects while its handshake is answered. If this task is cancelled,
-    close the WebSocket, unless the connection is lost, and raise CancelledError.
+    to the client: a RequestFailed as it is, other exceptions as an internal error, which is also logged.
+    May raise OSError if the client has disconnected. If this task is cancelled, close the WebSocket, unless
+    the connection is lost, and raise CancelledError.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -195,18 +191,15 @@ async def _refuse(fault: ir.Fault, face: Dialect, exchange: Exchange, client: Re
 
 
 async def _model(live: Live, handshake: Handshake, client: RealtimeClient, waiting: Waiting) -> str | None:
-    """Return the model that the client names; None or "" = the query names none.
+    """Return the model that the client names; None or "" = it names none.
 
-    If the protocol's clients name the model in the query (`live.model` is None): the field `model` of the
-    query, or `deployment` if `model` is missing or "". The query's `intent` decides `client.transcribes`; an
-    intent that does not make this True is put into `client.search`. Raises RequestFailed for an unknown
-    field.
+    If the protocol's clients name the model in the query (`live.model` is None), return it from there, and
+    set `client.transcribes` and `client.search` by the query's `intent`. Otherwise, or if the query of a
+    session that only transcribes names no model, accept the WebSocket, wait for the client's first message,
+    put it into `client.first`, and return the model that it names.
 
-    If clients name it in the first message, and also for a session that only transcribes whose query names no
-    model: the model in that message, which is put into `client.first`. This function accepts the WebSocket
-    and waits for the message. Raises RequestFailed if the message is invalid, if it does not come within
-    `_FIRST` seconds, if the client closes the WebSocket or disconnects before, or if a limit on `concurrency`
-    leaves no place for `waiting`.
+    Raises RequestFailed for an unknown field of the query; if the first message is invalid or does not come
+    (`first_message`), or the client leaves before; or if a limit leaves no place for `waiting`.
     """
     named_by = live.model
     if live.model is None:
@@ -303,9 +296,9 @@ class RealtimeClient:
 
     async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """Refuse the session with this HTTP answer; if the server can send none, close the WebSocket
-        (`refuse_handshake`). If the WebSocket was accepted before, `headers` and
-        `body` are not used: send the protocol's message about the exchange's fault (nothing if the protocol
-        has no such message, or if the exchange has no fault), and close the WebSocket as `end` does.
+        (`refuse_handshake`). If the WebSocket was accepted before, `headers` and `body` are not used: send
+        the protocol's message about the exchange's fault (if there are both), and close the WebSocket as
+        `end` does.
         """
         self._exchange.status = status
         if self._accepted:
@@ -333,10 +326,9 @@ class RealtimeClient:
         await self.say(data.decode("utf-8", "replace"))
 
     async def end(self, data: bytes = b"") -> None:
-        """Send a last message (b"" = none), and close the WebSocket. The close code and the reason are those
-        that the method `closes` has set; if it was not called, those for the exchange's fault. Do nothing if
-        the WebSocket is closed already or the connection is lost. No error is raised if the client
-        disconnects meanwhile.
+        """Send a last message (b"" = none), and close the WebSocket with the code and the reason that the
+        method `closes` has set; if it was not called, with those for the exchange's fault. Do nothing if the
+        WebSocket is closed already or the connection is lost.
         """
         if self._ended or self.left is not None or self._link.lost:
             return
@@ -352,8 +344,7 @@ class RealtimeClient:
     async def receive(self) -> Message | None:
         """Wait for the client's next message and return it. None = the client has closed the WebSocket or has
         disconnected; then `left` is set to the close code (1005 if there is none) and the reason, and a
-        disconnect no longer cancels the handler's task. The message that the call before returned counts as
-        answered now, so the memory for it is freed.
+        disconnect no longer cancels the handler's task. The message before this one counts as answered.
         """
         if self._taken and self._link.answered is not None:
             self._link.answered()
@@ -371,8 +362,7 @@ class RealtimeClient:
 
     async def say(self, message: Message) -> None:
         """Send a message: bytes as a binary message, str as a text message. This waits while the client reads
-        slowly. If the client has closed the WebSocket or has disconnected, the message is dropped, and no
-        error is raised: `receive` finds out how the client has left.
+        slowly. If the client has closed the WebSocket or has disconnected, the message is dropped.
         """
         member = "bytes" if isinstance(message, bytes) else "text"
         with contextlib.suppress(OSError):  # ASGI raises it since version 2.4 after the client's close frame

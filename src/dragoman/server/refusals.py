@@ -1,5 +1,4 @@
-"""The errors for HTTP requests that the server refuses while it reads or parses them: most before a handler
-is called, but for a fault in the body or its trailers the handler may already run. Also those limits for such
+"""The errors for HTTP requests that the server refuses while it reads or parses them, and the limits for such
 requests that are not settings.
 """
 
@@ -13,7 +12,7 @@ from dragoman import ir
 from dragoman.wire.headers import members
 
 MOST_AHEAD = 64
-"""The most unanswered requests of one connection. A single read may bring thousands of them."""
+"""The most unanswered requests of one connection."""
 CHUNKS = 4096
 """The number of chunks above which a body's chunks must have `LEAST_CHUNK` bytes on average."""
 LEAST_CHUNK = 16

@@ -2,8 +2,7 @@
 connection (docs/decisions/0030).
 
 A head is described only if one read brought the complete head, and after it nothing except bytes of this
-request's body. So the first empty line of the read is the end of the head. The parser refuses a request with
-both a content-length and chunks, so the content-length in the head is the length that the parser has used.
+request's body. So the first empty line of the read is the end of the head.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class Repeatable(NamedTuple):
     def repeated_by(self, data: bytes) -> tuple[HeaderMap, bytes, int] | None:
         """Return (the headers of a request, the bytes of its body that have come in, how many of them are
         still to come), if the head of the request repeats this one; only the number in content-length may
-        differ. data: the bytes of one read. None = they do not begin with this head (complete), or they
-        have bytes after the request.
+        differ. data: the bytes of one read. None = they do not begin with a complete repetition, or they have
+        bytes after the request.
         """
         head, before, after, digits = self
         if not data.startswith(before):
@@ -53,9 +52,8 @@ class Repeatable(NamedTuple):
 
 
 def repeatable(data: bytes, cycle: Cycle) -> Repeatable | None:
-    """Return the description of a request's head. None = a repetition of this head is not recognised, for
-    example because the head has no content-length. data: the bytes of the one read that brought the head.
-    cycle: the request.
+    """Return the description of a request's head; None = the head is not described, for example because it
+    has no content-length. data: the bytes of the read that brought the end of the head. cycle: the request.
     """
     end = data.find(b"\r\n\r\n") + 4
     if len(data) - end != cycle.came or end > _LONGEST:

@@ -122,8 +122,8 @@ class ResponsesApi:
         """Send a stored response as it is now. With `stream=true` (or `1`) in the query, send instead the
         events of the background response, from the first with a number above `starting_after` (default: all
         events; the first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a
-        stream of a response that was not made in the background or for an invalid `starting_after`, 503 if
-        the store fails, or memory for the response is missing, before the answer begins.
+        stream of a response that was not made in the background or for an invalid `starting_after`, 503 if,
+        before the answer begins, the store fails or there is no memory for the response.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)
@@ -182,10 +182,9 @@ class ResponsesApi:
     async def input_items(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Send one page of the complete input of a stored response: the items of the responses that it
         continues (inputs and answers), and the items of its own request. The newest items come first, unless
-        the query has `order=asc`. The responses that it continues then expire later, as if they had been
-        continued now. Raises RequestFailed: 404 for an unknown response, or if one that it continues does not
-        exist any more; 400 for a wrong query; 413 if the input is too large to be read; 503 if the store
-        fails or memory is missing.
+        the query has `order=asc`. Raises RequestFailed: 404 for an unknown response, or if one that it
+        continues does not exist any more; 400 for a wrong query; 413 if the earlier items are too large to be
+        read; 503 if the store fails or there is no memory for the answer.
         """
         keeping, tenant, id_ = self._gateway.keeping, request.caller.name, request.params["id"]
         record = await keeping.get(tenant, id_)
@@ -209,10 +208,10 @@ class ResponsesApi:
         return msgspec.structs.replace(self._chat.inbound(DIALECT, request), body=encode(own))
 
     async def compact(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a shortened conversation: the user's latest messages (at most 80,000 bytes, `remembered`), and
-        the model's summary of the complete conversation, as an item of the type `compaction`. If the model's
-        answer is an error, send this error. Raises RequestFailed: 400 or 413 for an invalid body, 400 if
-        `model` is no string or the request has the header X-Session-Id.
+        """Send a shortened conversation: the user's latest messages (`remembered`), and the model's summary
+        of the complete conversation, as an item of the type `compaction`. If the model's answer is an error,
+        send this error. Raises RequestFailed if the request is refused, for example 400 if it has the header
+        X-Session-Id.
         """
         gateway, body = self._gateway, await object_of(self._gateway, request)
         if not isinstance(body.get("model"), str):

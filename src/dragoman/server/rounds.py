@@ -2,13 +2,13 @@
 none does.
 
 "Worker" stands here for each worker and for the keeper. A reload is called a round. The parent loads the new
-configuration. If no setting in use has changed, and the latest round was not refused, the round is over.
-Otherwise the parent asks each worker to prepare the configuration. When all workers have prepared it, the
-parent adopts the new configuration, and each worker begins to use it. If a worker cannot prepare it, or takes
-too long, all processes keep the old configuration. A worker that has prepared the configuration but does not
-begin to use it in time must be ended. A worker that is started later is a fork of the parent, so it begins
-with the configuration that the parent has adopted. One round runs at a time; a request for a reload during a
-round makes another round follow.
+configuration. If nothing that workers use has changed, and the latest round was not refused, the round is
+over. Otherwise the parent asks each worker to prepare the configuration. When all workers have prepared it,
+the parent adopts the new configuration, and each worker begins to use it. If a worker cannot prepare it, or
+takes too long, all processes keep the old configuration. A worker that has prepared the configuration but
+does not begin to use it in time must be ended. A worker that is started later begins with the configuration
+that the parent has adopted. One round runs at a time; a request for a reload during a round makes another
+round follow.
 
 `Rounds` is a state machine: it gets the time (monotonic seconds) and the workers' messages as arguments, and
 sends messages by a function.
@@ -50,8 +50,8 @@ def brief(problems: Sequence[Problem]) -> list[Sequence[Any]]:
 
 
 class Rounds:
-    """The reloads of one parent process, one after another. Each reload is a round. It has two halves: in the
-    first, the workers prepare the new configuration; in the second, they begin to use it.
+    """The rounds of one parent process, one after another. A round has up to two halves: in the first, the
+    workers prepare the new configuration; in the second, they begin to use it.
 
     loaded: the configuration in use; a new worker begins with it. mark: the hash of this configuration. send:
     sends a message to the worker with this number. running: returns the numbers of the running workers (here
@@ -97,11 +97,10 @@ class Rounds:
         self._again = self._quiet = False
 
     def begin(self, now: float, asker: Asker | None = None, *, quiet: bool = False) -> None:
-        """Begin a round; if a round is running, another round will follow it instead. asker: gets the outcome
-        of the round that this call causes; None = nobody asks. quiet: True = `told` is not called if the
-        outcome has no news: the same problems as before, or nothing that has changed. A round that follows a
-        running one is never quiet. Errors are not raised: a configuration that cannot be loaded is the
-        outcome of the round, which is then over before this method returns.
+        """Begin a round; if a round is running, another round will follow it instead. If the configuration
+        cannot be loaded, nothing is raised: the outcome of the round says why. asker: gets the outcome of the
+        round that this call causes; None = nobody asks. quiet: True = `told` is not called if the outcome has
+        no news (`has_no_news`). A round that follows a running one is never quiet.
         """
         if self.phase != "rest":
             self._again = True
@@ -141,8 +140,7 @@ class Rounds:
 
     def gone(self, number: int, now: float) -> None:
         """Record that the worker with this number has ended: a running round does not wait for it, and nobody
-        gets the outcomes that it has asked for. The process that replaces it begins with the configuration
-        that the parent has adopted by then.
+        gets the outcomes that it has asked for.
         """
         self._asking = [asker for asker in self._asking if asker[0] != number]
         self._next = [asker for asker in self._next if asker[0] != number]

@@ -30,9 +30,9 @@ def with_credential(gateway: Core, passage: Passage, request: HttpRequest) -> Pa
     for the provider; else, if the provider is configured for clients' credentials, the one that the client
     has sent; else the gateway's.
 
-    Raises RequestFailed if an operator has disabled the provider, or (if the gateway's is needed) its first
-    key; if the tenant's key cannot be decrypted; or if the provider needs the client's credential and it is
-    missing (401).
+    Raises RequestFailed if an operator has disabled the provider, or its first key and the gateway's
+    credential would be used; if the tenant's key cannot be decrypted; or if the provider needs the client's
+    credential and it is missing (401).
     """
     if (own := gateway.own_keys.passage(request.caller, passage)) is not None:
         return own
@@ -53,10 +53,9 @@ def sent_on(gateway: Core, stated: Mapping[str, str], caller: Caller) -> dict[st
 
 
 def with_own_key(sent: dict[str, str], caller: Caller) -> dict[str, str]:
-    """Return the headers for a provider, with another value of Idempotency-Key: it depends on the client and
-    on the client's value, so that two clients with the same value do not collide at the provider. Without
-    this header, or if the client has no key of this gateway, no value changes. sent: the headers, by
-    lower-case name; this dict is not changed.
+    """Return the headers for a provider. If there is an Idempotency-Key and the client has a key of this
+    gateway, the value of that header is replaced (`key_of`), so that two clients with the same value do not
+    collide at the provider. sent: the headers, by lower-case name; this dict is not changed.
     """
     stated = sent.get(_ONCE)
     return sent if stated is None else {**sent, _ONCE: key_of(caller, stated)}
@@ -114,10 +113,10 @@ begin in them.
 
 
 async def without_field(parts: AsyncIterator[bytes], name: str) -> AsyncIterator[bytes]:
-    """Yield the pieces of a form unchanged. Raises RequestFailed (400) if the form has a field of this name,
-    because the ids in forms are not translated. The check is rough: the name may also be a part of a longer
-    name, and a line `content-disposition` in the content of a file counts, too. Pieces before the one with
-    the field have been yielded then. parts: the pieces. name: the field's name.
+    """Yield the pieces of a form unchanged. Raises RequestFailed (400) at the piece in which a field of this
+    name is found, because the ids in forms are not translated. The check is rough: the name may also be a
+    part of a longer name, and a line `content-disposition` in the content of a file counts, too. parts: the
+    pieces. name: the field's name.
     """
     field = re.compile(
         rb"content-disposition[^\r\n]{0,500}[\s;]name\*?\s*=[^\r\n;]{0,500}" + re.escape(name.encode()),

@@ -40,7 +40,8 @@ log = logging.getLogger("dragoman.server")
 
 _BACKLOG = 2048
 _SPARE: Final = 10
-"""Seconds after the drain time. uvicorn itself ends the wait then, if `_wait_tasks_to_complete` does not."""
+"""Seconds after the drain time at which uvicorn itself ends the wait, if `_wait_tasks_to_complete` does not.
+"""
 _HANGUP: Final[signal.Signals | None] = getattr(signal, "SIGHUP", None)
 """The signal SIGHUP; None on Windows, which does not have it."""
 _LONGEST_PAUSE: Final = 60.0
@@ -50,9 +51,7 @@ for it.
 
 
 class CannotListen(DragomanError):
-    """Raised if the gateway cannot listen on an address. For example, the address is in use, or this user may
-    not use it.
-    """
+    """Raised if the gateway cannot listen on an address, for example because the address is in use."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -189,8 +188,8 @@ class _Server(uvicorn.Server):
 
     def _leave(self, delay: float) -> None:
         """Close the port after `delay` seconds; the server then stops when the running requests have ended,
-        or the drain time is over. If requests run, or if `delay` is not 0, call `draining` first. If
-        `force_exit` is set, stop at once instead. If the gateway is still being started, end the start.
+        or the drain time is over. If requests run, or if `delay` is not 0, call `draining` first. Exceptions:
+        if the gateway is still being started, end the start; otherwise, if `force_exit` is set, stop at once.
         """
         if not self.started:
             spawn(self._gateway.close(), "ending the start")

@@ -1,8 +1,8 @@
 """Sends answers of the engine over a WebSocket: each event of a stream is one text message.
 
 The engine gives a stream as lines, each with one JSON value (framing "ndjson"). A write waits while the
-client reads slowly. The message of an error contains the error's headers; the headers of other answers are
-not sent.
+client reads slowly. The message of an error that comes in place of an answer contains the error's headers;
+other headers are not sent.
 """
 
 from __future__ import annotations

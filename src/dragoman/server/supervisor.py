@@ -4,11 +4,11 @@ workers and the keeper. The keeper is the process for the work that must be done
 Each child is a fork of the parent, made after everything is loaded. So the parent must never run an event
 loop or a thread, nor open anything that a fork must not share. A socket pair connects the parent with each
 child. Over it the child reports once that it is ready, the parent sends orders, and both send messages about
-reloads (`server.orders`); if it closes, the child knows that the parent has ended. The parent handles the
-signals that stop or reload the gateway. It also notices changes of the configuration (`config.watch`), and
-then makes all processes reload (`server.rounds`). Another socket pair connects each worker with the keeper.
-The parent keeps both ends of this pair open, so that a replacement of the worker or the keeper gets its end.
-A program that all processes use, such as the embedded Valkey, runs beside them. See
+reloads (`server.orders`); if the parent's end closes, the child knows that the parent has ended. The parent
+handles the signals that stop or reload the gateway. It also notices changes of the configuration
+(`config.watch`), and then makes all processes reload (`server.rounds`). Another socket pair connects each
+worker with the keeper. The parent keeps both ends of this pair open, so that a replacement of the worker or
+the keeper gets its end. A program that all processes use, such as the embedded Valkey, runs beside them. See
 docs/decisions/0010-workers.md, 0037-one-keeper.md, 0038-reload.md and 0050-shared-limits.md.
 """
 
@@ -306,10 +306,8 @@ class _Parent:
                 self._rounds.heard(place.number, message, SYSTEM.monotonic())
 
     def _reload(self) -> None:
-        """Go on with a reload. If one is running and the time of its present half (the workers prepare the
-        new configuration; then they use it) is over, end this half, as `Rounds.tick` does. If none is running
-        and `config.watch` says that the configuration must be loaded again, begin one. Do nothing while the
-        gateway stops.
+        """Go on with a reload that is running, as `Rounds.tick` does. If none is running and `config.watch`
+        says that the configuration must be loaded again, begin one. Do nothing while the gateway stops.
         """
         rounds, watch, now = self._rounds, self._watch, SYSTEM.monotonic()
         if rounds is None or watch is None or self._stopping:
@@ -336,9 +334,9 @@ class _Parent:
             os.kill(place.pid, signal.SIGKILL)
 
     def _startable(self) -> Sequence[_Place]:
-        """Return the places whose process is started if none is running there: all places. Two exceptions:
-        while the gateway starts, only the first place until its worker is ready; while the workers prepare a
-        new configuration none, because it is not decided yet which configuration new processes get.
+        """Return the places in which a process may be started now: all, with two exceptions. While the
+        gateway starts, only the first place until its worker is ready; while the workers prepare a new
+        configuration none, because it is not decided yet which configuration new processes get.
         """
         if self._rounds is not None and self._rounds.phase == "preparing":
             return ()
@@ -452,10 +450,9 @@ class _Parent:
         self._rest(place, f"{place.name} (process {pid}) has ended {_how(code)}")
 
     def _rest(self, place: _Place, why: str, most: float | None = None) -> None:
-        """Set when the next process starts in this place, and log it. If the last process ran for `_YOUNG`
-        seconds or more, the next one starts at once. Otherwise it starts after a pause: first `_PAUSE`
-        seconds, then each time twice as long, up to `most`. why: for the log. most: seconds, None =
-        `_PAUSE_MAX`.
+        """Set when the next process starts in this place, and log it: at once if the last process ran for
+        `_YOUNG` seconds or more, otherwise after a pause, first of `_PAUSE` seconds, then each time twice as
+        long, up to `most`. why: for the log. most: seconds, None = `_PAUSE_MAX`.
         """
         now = SYSTEM.monotonic()
         young = now - place.began < _YOUNG

@@ -38,18 +38,17 @@ def turn_of(
     *,
     body: bytes = b"",
 ) -> Turn | None:
-    """Return the Turn of a request, which adds earlier turns to the request, or stores the answer, or does
-    both; None = the request needs neither.
+    """Return the Turn of a request; None = it needs none.
 
     A request of the Responses API gets a ResponseTurn. A request of the Chat Completions API gets a ChatTurn
-    if its body contains `"store"`, or has more than 4,000 bytes, so that it is not searched. If the request
-    may belong to a session, the result is a SessionTurn, which contains that Turn (if there is one). This is
-    so, in every protocol, if the header X-Session-Id is there, or the gateway also finds sessions by the body
-    (`sessions.by`); but not if X-Session-Affinity is there.
+    if its body contains `"store"`, or is too long to be searched (`_SEARCHED`). In every protocol, a request
+    with the header X-Session-Id gets a SessionTurn, which contains that other Turn if there is one; so does
+    every request if the gateway also finds sessions by the body (`sessions.by`). No request with the header
+    X-Session-Affinity gets a SessionTurn.
 
     connection: the answers that the request's WebSocket remembers, None = the request came over HTTP. body:
-    the request's body; it is used only for Chat Completions. Raises RequestFailed (400) if the header
-    X-Session-Id is used and invalid.
+    the request's body; it is used only for Chat Completions. Raises RequestFailed (400) if X-Session-Id is
+    invalid and no X-Session-Affinity is there.
     """
     turn: ResponseTurn | ChatTurn | None = None
     if face.name == STATEFUL:

@@ -53,8 +53,8 @@ _AHEAD = 8
 _METHOD = "WS"
 """The log shows this in place of an HTTP method for a request on a WebSocket."""
 _GOING_AWAY, _RESTART = 1001, 1012
-"""Close codes (RFC 6455, section 7.4): after an hour, or if the stop of the server cancels the request; if
-the server stops and the running request is finished.
+"""Close codes (RFC 6455, section 7.4). `_RESTART`: the server stops, and the running request is finished.
+`_GOING_AWAY`: the hour is over, or the handler's task is cancelled.
 """
 
 
@@ -98,7 +98,7 @@ def _socket_format(endpoint: Endpoint | None) -> SocketFormat | None:
 
 
 def without_upgrade(endpoint: Endpoint | None, headers: HeaderMap) -> ir.Fault | None:
-    """Return the error for a GET of a WebSocket handshake from which a proxy has removed the headers Upgrade
+    """Return the error for a GET that was a WebSocket handshake before a proxy removed the headers Upgrade
     and Connection; None for any other GET. Such a GET is to a path with WebSockets, has the header
     Sec-WebSocket-Key, and its header Connection, if any, does not name Upgrade.
     """
@@ -246,8 +246,8 @@ class _Socket:
 
     async def run(self, receive: Receive, subprotocols: list[str] | tuple[()]) -> None:
         """Accept the WebSocket, answer the client's messages until the WebSocket has to end (after `LONGEST`
-        seconds, or because the server stops), and close it. After `LONGEST` seconds, send an error message
-        before. If the client disconnects, this task is cancelled. subprotocols: those that the client offers.
+        seconds, which an error message tells the client, or because the server stops), and close it. If the
+        client disconnects, this task is cancelled. subprotocols: those that the client offers.
         """
         await self._send({"type": "websocket.accept", "subprotocol": _chosen(subprotocols)})
         limit = asyncio.get_running_loop().call_later(LONGEST, self._expire)

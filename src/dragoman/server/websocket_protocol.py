@@ -109,8 +109,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._read()
 
     def _read(self) -> None:
-        """Parse the unread bytes while the application takes messages and the client reads. (If a client sent
-        pings and read nothing, our answers could otherwise fill the memory.) Afterwards go on reading from
+        """Parse the unread bytes as long as frames may be parsed (`_parses`). Afterwards go on reading from
         the connection, or stop reading.
         """
         if self._reading:
@@ -134,9 +133,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _parses(self) -> bool:
-        """Whether frames may be parsed now: not while the application takes no messages or the client does
-        not read what was sent, and not before the WebSocket is accepted, because the answer to a ping would
-        precede the answer to the handshake.
+        """Whether frames may be parsed now: not while the application takes no messages, not while the client
+        does not read what was sent (our answers to its pings could fill the memory), and not before the
+        WebSocket is accepted, because the answer to a ping would precede the answer to the handshake.
         """
         accepted = self.handshake_complete and self.initial_response is None
         return accepted and not self.read_paused and self.writable.is_set()
@@ -161,17 +160,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _fail(self, code: CloseCode, reason: str) -> None:
         """Send a close frame with this code, unless one was sent before, and tell the application that the
-        WebSocket has ended. Whatever comes in from now on is dropped, also the client's close frame. The
-        connection ends `_LINGER` seconds later, or at the time that was set when the application closed the
-        WebSocket. If the WebSocket has failed before, do nothing.
+        WebSocket has ended. Whatever comes in from now on is dropped, and soon the connection ends. If the
+        WebSocket has failed before, do nothing.
         """
         self.conn.fail(code, reason)
         self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """Tell the application that the WebSocket has ended, send the close frame, and end the connection a
-        little later (`_LINGER`). Bytes that come in until then are dropped. Called for invalid frames, and
-        also for other failures of messages. Further calls do nothing.
+        """Tell the application that the WebSocket has ended, send the close frame if it waits to be sent, and
+        end the connection a little later. Bytes that come in until then are dropped. uvicorn calls this for
+        invalid frames, `_fail` for other failures. Further calls do nothing.
         """
         if self._failed:
             return
@@ -202,7 +200,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Wait for the next event and return it: a message of the client, or the end of the WebSocket. The
         memory of a message stays taken until the message is answered. A message of many JSON values needs
         more than its bytes; if there is not enough memory for that, the WebSocket is closed and the event is
-        the end. Before a message is returned, bytes that are still unread are parsed, as far as `_read` may.
+        the end.
         """
         event = await super().receive()
         if event["type"] == "websocket.receive":
@@ -268,9 +266,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._read()
 
     def idle_since(self) -> float | None:
-        """Return since when the WebSocket has been waiting for the client's next message (monotonic seconds).
-        None = it is not idle: a request is being answered, a realtime session runs, or the wait has lasted
-        for less than `_BRIEFLY` seconds. A wait for the first message of a realtime session counts at once.
+        """Return since when the WebSocket has been waiting for the client's next message (monotonic seconds);
+        None = it is not idle, for example because a request is being answered, a realtime session runs, or
+        the wait has lasted for less than `_BRIEFLY` seconds. A wait for the first message of a realtime
+        session counts at once.
         """
         if self._link is None or (since := self._link.idle_since) is None:
             return None
@@ -335,8 +334,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Free the memory of this connection, because it has ended, and tell the handler: its next `receive`
         gets a disconnect, the link's `lost` becomes True, and the handler's task is cancelled if the link's
-        `running` is set. (It is not set when a realtime session has already seen that its client has left.)
-        exc: why the connection ended; None = it was closed without an error.
+        `running` is set. exc: why the connection ended; None = it was closed without an error.
         """
         super().connection_lost(exc)
         self._all_connections.leave(self)

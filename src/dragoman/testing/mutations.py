@@ -129,9 +129,8 @@ def _emptied(holder: Any, key: Any, _draw: Draw) -> None:
 
 
 def _doubled(holder: Any, key: Any, _draw: Draw) -> None:
-    """Double the item `key` of the container `holder`: an element of an array is inserted again, whatever its
-    type; a list or text in an object becomes twice as long, and any other value in an object becomes a list
-    of two.
+    """Double the item `key` of the container `holder`: an element of an array is inserted again; a list or
+    text in an object becomes twice as long, and any other value in an object becomes a list of two.
     """
     value = holder[key]
     if type(holder) is list:

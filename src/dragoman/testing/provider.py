@@ -85,9 +85,7 @@ class FakeProvider:
         stopped. The answer `Whole` can be interrupted only in its `delay`.
         """
         self.peers: set[int] = set()
-        """The client's port of each connection that has carried a request. Their number is the number of
-        these connections, as long as no two had the same port.
-        """
+        """The client's port of each connection that has carried a request."""
         self.open = 0
         """The number of requests that wait for their answer (`delay`), or whose stream is being sent."""
         self._runner: web.ServerRunner | None = None

@@ -20,8 +20,8 @@ async def serving(gateway: Gateway, *, around: Callable[[App], Any] | None = Non
     """Start this gateway, and serve it with the HTTP server of `dragoman serve` while the block runs. Yields
     `http://127.0.0.1:PORT`. At the end of the block the gateway is closed. around: gets the gateway's
     application, and returns the application to serve, which must have the same attributes and methods; None =
-    the gateway's application is served. Raises SystemExit, as uvicorn does, if the application cannot start;
-    its log says why.
+    the gateway's application is served. Raises SystemExit if the application cannot start; uvicorn's log says
+    why.
     """
     app = App(gateway) if around is None else around(App(gateway))
     listener = listen("127.0.0.1", 0)

@@ -1,11 +1,11 @@
 """Counts the tokens of a text with the vocabulary of a model, or estimates their number. Also decodes token
 ids.
 
-With the extra `tokens`, OpenAI's vocabularies `cl100k_base` and `o200k_base` are available. "Public" means
-these two here. A model that is not known to use one of them is counted with `o200k_base`, the newer one; for
-a model in `_HIDDEN`, this count is multiplied by a ratio from recorded requests. Without the extra, the
-number of bytes divided by 4 takes the place of each count with a vocabulary. Counting must not use the
-network, must not open a file once the extra is loaded, and must take linear time.
+With the extra `tokens`, OpenAI's vocabularies `cl100k_base` and `o200k_base` are available; a "public"
+vocabulary is one of these two. A model that is not known to use one of them is counted with `o200k_base`, the
+newer one; for a model in `_HIDDEN`, this count is multiplied by a ratio from recorded requests. Without the
+extra, the number of bytes divided by 4 takes the place of each count with a vocabulary. Counting must not use
+the network, must not open a file once the extra is loaded, and must take linear time.
 
 The vocabulary of each model: https://github.com/openai/tiktoken/blob/main/tiktoken/model.py
 """
@@ -156,13 +156,12 @@ def _encoding(model: str | None) -> str | None:
 
 
 def detokenized(ids: Sequence[int], model: str | None) -> tuple[str, int] | None:
-    """Decode token ids into (text, number of token ids that were left out). If they are not valid text as
-    they are, as few as possible are left out at the start and the end, where a character may be cut: at most
-    `_CUT_TOKENS` at each end. At least one token id stays.
+    """Decode token ids into (text, number of token ids that were left out); None = the model's vocabulary is
+    not public, or the extra `tokens` is not installed. If the ids are not valid text as they are, because a
+    character is cut, as few as possible are left out, at most `_CUT_TOKENS` at each end.
 
-    Returns None if the model's vocabulary is not public, or if the extra `tokens` is not installed. Otherwise
-    raises ValueError if there are no ids, if one of them is no text token of the vocabulary, or if no such
-    part of them is valid text.
+    Raises ValueError, unless it returns None, if there are no ids, if one of them is no text token of the
+    vocabulary, or if they are not valid text without those ends either.
     """
     encoding = _encoding(model)
     if encoding is None or (bindings := _bindings()) is None:

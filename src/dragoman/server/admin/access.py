@@ -49,9 +49,9 @@ def barred(caller: Caller, endpoint: Endpoint, head: Head) -> ir.Fault | None:
 
 def refusal(head: Head) -> ir.Fault | None:
     """Return the fault if a request without a key may not administer because of where it comes from; None =
-    it may. It may not if a web page of another site has sent it, if its address is not a loopback address, if
-    it has a header that proxies add, or if it uses HTTP/1.0, as some proxies do. The Host header is not
-    checked here, but before (`accounts.keys`).
+    it may. It may not if a web page of another site has sent it, if its address is known and not a loopback
+    address, if it has a header that proxies add, or if it uses HTTP/1.0, as some proxies do. The Host header
+    was checked before (`accounts.keys`).
     """
     headers = head.headers
     if _of_a_page(headers):
@@ -63,9 +63,8 @@ def refusal(head: Head) -> ir.Fault | None:
 
 
 def _of_a_page(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sent a request with these headers for a web page that is not one of the gateway's, by
-    the headers `sec-fetch-site` and `origin`. False also for a request with neither header, which counts as
-    sent by another program.
+    """Whether a browser sent a request for a web page that is not one of the gateway's, by the headers
+    `sec-fetch-site` and `origin`. False also for a request with neither header.
     """
     if headers.get("sec-fetch-site", "none") not in _OWN_SITES:
         return True

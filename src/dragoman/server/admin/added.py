@@ -188,9 +188,8 @@ class AddedApi:
 
     async def answer(self, do: Do, kind: AddedKind, asked: Asked) -> Told:
         """Add, replace or remove the entry of this kind that the path names. Return the written entry with
-        its ETag; for a removal, `Removed`. Raises RequestFailed if the change is refused or fails (`change`);
-        409 also for a model if a price that it states is ten times the price until now or more, or a tenth or
-        less, without `confirm` (`refuse_jump_of_model` has the exceptions).
+        its ETag; for a removal, `Removed`. Raises RequestFailed if the change is refused or fails (`change`;
+        409 also for a model whose stated price is far from the price until now: `refuse_jump_of_model`).
         """
         approve: Callable[[Loaded], None] | None = None
         if kind == "models":
@@ -205,9 +204,7 @@ class AddedApi:
         """Make a change, and record it in the audit. Raises RequestFailed: 400 for a name of more than 200
         characters or with an unprintable one; 404 if the entry to remove was not added; 412 if the request
         has `If-Match` and the entry was not added or has another ETag; 409 if the entry to add was added
-        before; what `wish.approve` raises; and what `Adding.make` raises (400 if the configuration with this
-        change is not usable, 409 if the configuration declares the name, 501 without a database, and others).
-        The 404 wins over 412, and a 412 wins over the 409 for an entry that was added before.
+        before; and what `Adding.make` raises. The 404 wins over the 412, and that over the 409.
         """
         name, headers = wish.asked.params["name"], wish.asked.request.headers
         if len(name) > _LONGEST or not name.isprintable():

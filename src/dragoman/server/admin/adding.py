@@ -1,9 +1,9 @@
 """Changes what operators add to the configuration: checks a change, writes it to the database, and has all
 workers use it.
 
-A change is checked by loading the complete configuration with the change. Then it is written, and the gateway
-reloads. If a worker cannot use the change, the change is undone, unless another server has changed the entry
-since. Other servers on the same database notice the new version by themselves (`config.watch`). See
+A change is checked by loading the complete configuration with the change. Then the change is written, and the
+gateway reloads. If a worker cannot use the change, it is undone, unless another server has changed the entry
+since. Other servers on the same database notice the change by themselves (`config.watch`). See
 docs/decisions/0043-added-entries.md.
 """
 
@@ -94,7 +94,7 @@ class Adding:
         return found if found is not None and found.entry.version == entry.version else None
 
     def warnings(self, entry: AddedEntry) -> list[Problem]:
-        """Return the warnings about this version of an entry in the configuration in force; [] if this
+        """Return the warnings about this version of an entry in the configuration in force; [] also if this
         process does not use this version.
         """
         if not self._was_used(entry):
@@ -113,11 +113,10 @@ class Adding:
     async def make(self, change: Change) -> Made:
         """Make a change. Raises RequestFailed: what `change.require` and `change.approve` raise; 400 if the
         entry is too large or contains a secret as text, if the configuration with the change is not usable,
-        or if a worker cannot use it; 409 if the configuration declares the name or the program itself has it,
-        if other added entries need what would be removed or replaced, if there are too many entries, or if
-        other changes have come first `_TRIES` times; 501 without a database; 503 if the database fails.
-
-        A change that has begun is finished, even if the client disconnects.
+        or if a worker cannot use it; 409 if the configuration or the program itself has the name, if other
+        added entries need what would be removed or replaced, if there are too many entries, or if other
+        changes have come first `_TRIES` times; 501 without a database; 503 if the database fails. A change
+        that has begun is finished, even if the client disconnects.
         """
         changing = spawn(self._outcome(change), "changing what is added")
         made: Made | RequestFailed = await asyncio.shield(changing)
@@ -126,8 +125,8 @@ class Adding:
         return made
 
     async def _outcome(self, change: Change) -> Made | RequestFailed:
-        """Make the change. If it fails with RequestFailed, return this error, which `make` then raises. (A
-        task that raised it would be logged as a failure of the gateway.)
+        """Make the change. Return a RequestFailed instead of raising it: a task that raised it would be
+        logged as a failure of the gateway.
         """
         try:
             async with self._lock:
@@ -166,9 +165,9 @@ class Adding:
         return loaded.added.file, additions
 
     async def _check(self, database: Location, kept: KeptEntries, entry: AddedEntry, change: Change) -> None:
-        """Raise RequestFailed if the configuration with this change is not usable, or does not use the new
-        entry, or cannot use an entry any more that it uses now; also if there would be too many entries, if
-        the new entry contains a secret as text, or if `change.approve` refuses it. kept: the entries in the
+        """Raise RequestFailed if the change must not be written: the configuration with it is not usable,
+        does not use the new entry, or cannot use another entry any more; there would be too many entries; the
+        new entry contains a secret as text; or `change.approve` refuses it. kept: the entries in the
         database. entry: what will be written; for a removal, its text is empty.
         """
         others = [one for one in kept.entries if one.place != entry.place]
@@ -197,10 +196,9 @@ class Adding:
         return known is not None and known.state == "used"
 
     async def _use(self, additions: Additions, entry: AddedEntry, made: Made) -> None:
-        """Have all workers use the change that was written. If one of them refuses it, raise RequestFailed
-        (400). Before that, the change is undone in the database, unless another server has changed the entry
-        since. Also raises RequestFailed (503) if the database fails. entry: what was written; for a removal,
-        its text is empty.
+        """Have all workers use the change that was written. If that fails, undo the change in the database,
+        unless another server has changed the entry since, and raise RequestFailed (400). Raises RequestFailed
+        (503) if the database fails meanwhile. entry: what was written; for a removal, its text is empty.
         """
         outcome = await self._reloaded()
         if not outcome.failed:

@@ -17,8 +17,8 @@ from dragoman.seams.peers import Peers
 
 log = logging.getLogger("dragoman.audit")
 SUBJECT: Final = "admin.audit"
-"""The subject of the messages between workers. A message that is sent by `Peers.tell` is an entry; a question
-by `Peers.ask` asks for all entries.
+"""The subject of the messages between workers: one by `Peers.tell` has an entry, one by `Peers.ask` asks for
+all entries.
 """
 KEPT: Final = 1_000
 """The most entries that a process has in memory; older ones are removed."""
@@ -48,10 +48,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """The operator who asks for a change, and the request. who: the name of the operator's key, `uid N` or
-    `anyone` (see `Entry`). address: the operator's IP address, None = a Unix socket, or unknown. request_id:
-    the id of the request.
-    """
+    """The operator who asks for a change, and the request. The fields are as in `Entry`."""
 
     who: str
     address: str | None

@@ -1,6 +1,5 @@
-"""The rows of those operations below /admin whose handlers are in other modules of the server.
-
-A test checks that each endpoint with the scope `admin` has a row.
+"""The rows of the operations below /admin whose endpoints are written by hand, and those of `reload` and
+`sessions`. A test checks that each endpoint with the scope `admin` has a row.
 """
 
 from __future__ import annotations

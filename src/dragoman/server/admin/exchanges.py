@@ -156,8 +156,8 @@ class ExchangesApi:
         await client.answer(200, _UNSTORED, encode_shown(told))
 
     async def _stored(self, page: _Page) -> tuple[list[dict[str, Any]], str | None]:
-        """Return (the summaries of the stored exchanges that `page` asks for, why they could not be read;
-        None = they could, or this gateway stores no exchanges).
+        """Return (the summaries of the stored exchanges that `page` asks for, why they could not be read).
+        The second is None if they could, or if this gateway stores no exchanges.
         """
         if (recording := self._gateway.observers.recording) is None:
             return [], None

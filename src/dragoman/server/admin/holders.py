@@ -203,9 +203,8 @@ class HoldersApi:
         = it belongs to none, or the tenant has no id). was: the entry that will be replaced, None = there is
         none. tenant: the name of the tenant to which the new entry belongs, None = to none.
 
-        An entry that replaces no other gets a new id. An entry that replaces `was` keeps the id of `was`,
-        with one exception: both name the same tenant, but the tenant of `was` was removed since. In this case
-        the entry gets a new id, and keys that belonged to `was` stay refused.
+        The entry keeps the id of `was`, unless both name the same tenant and the tenant of `was` was removed
+        since: then it gets a new id, so that keys that belonged to `was` stay refused.
         """
         directory = self._registry.following.directory
         if was is not None and not (was.tenant == tenant and directory.outlived(was)):
@@ -274,8 +273,9 @@ class HoldersApi:
 
     def _require(self, kind: RowKind, name: str, before: Row | None, asked: Asked) -> None:
         """Raise RequestFailed if an entry must not be changed: 404 if the client belongs to a tenant and the
-        entry does not belong to the same one, 409 if the configuration declares it, and 412 for a wrong
-        `If-Match`, or for any `If-Match` if there is no row. before: the row to change, None = there is none.
+        entry does not belong to the same one, else 409 if the configuration declares the entry, else 412 for
+        a wrong `If-Match`, or for any `If-Match` if there is no row. before: the row to change, None = there
+        is none.
         """
         headers, caller = asked.request.headers, asked.request.caller
         own = self._of_configuration(kind).get(name)

@@ -325,10 +325,10 @@ class KeysApi:
         return Told(after, _tag(changed.after))
 
     def _require(self, wish: KeyWish, now: float | None) -> None:
-        """Raise RequestFailed (400) if the settings of a key are wrong, if they name a tenant, team, user,
-        group or face that does not exist, if the key, its team and its user belong to different tenants, or
-        if the tenant of the team or the user was removed; 501 without a database. now: Unix seconds; a key
-        that expires must expire later than this. None = a time in the past is accepted, too.
+        """Raise RequestFailed (400) if the settings of a key are wrong (`Registry.check`), if they name a
+        team or user that does not exist, if the key, its team and its user belong to different tenants, or if
+        the tenant of the team or the user was removed; 501 without a database. now: Unix seconds; a key that
+        expires must expire later than this. None = a time in the past is accepted, too.
         """
         registry = self._registry
         registry.check(wish)
@@ -352,10 +352,9 @@ class KeysApi:
 
     def _holder_ids(self, wish: KeyWish, was: KeyEntry | None) -> dict[str, str | None]:
         """Return {"tenant_id": …, "team_id": …, "user_id": …}: the ids of the tenant, the team and the user
-        to which a key belongs from now on. was: the key's entry before, None = the key is new. Where the name
-        is the same as in `was`, the id is that of `was`, too, even if that tenant, team or user was removed
-        since. Otherwise it is the id of the one that has the name now; None = it has no id, or the key has no
-        tenant (team, user).
+        to which a key belongs from now on; None = it has none of these, or the one that it has has no id.
+        was: the key's entry before, None = the key is new. Where the name is the same as in `was`, the id of
+        `was` stays, even if that tenant, team or user was removed since.
         """
         ids = self._registry.following.directory.ids(wish.tenant, wish.team, wish.user)
         for member in ("tenant", "team", "user"):
@@ -364,9 +363,8 @@ class KeysApi:
         return ids
 
     def _require_own(self, name: str, caller: Caller) -> None:
-        """Raise RequestFailed (409) if the configuration declares a key of this name: a change of the stored
-        key would have no effect. If the client belongs to a tenant, and the declared key does not belong to
-        the same tenant, the error says only that the name is in use.
+        """Raise RequestFailed (409) if the configuration declares a key of this name. If the client may not
+        see the declared key, the error says only that the name is in use.
         """
         key = self._stated(name)
         if key is not None:
@@ -375,14 +373,10 @@ class KeysApi:
 
     def _require_unused(self, entry: KeyEntry, earlier: Collection[str | None], asked: Asked) -> None:
         """Raise RequestFailed (409) if a new key must not have its name, because keys of other tenants had
-        the name earlier, for example in a configuration file: the new key would find what those have stored.
-        entry: of the new key. earlier: the tenants of the earlier keys of this name
-        (`Registry.earlier_tenants`; None = no tenant, or one that is not known); empty = there was no such
-        key.
-
-        A client that belongs to no tenant may use the name if the tenant of the new key (None = it has none)
-        is in `earlier`: so operators can move a key from a file into the database. A client that belongs to a
-        tenant may use it only if all earlier keys belonged to its tenant.
+        the name earlier: the new key would find what those have stored. A client that belongs to no tenant
+        may use the name if the tenant of the new key (None = it has none) is in `earlier`; a client that
+        belongs to a tenant, only if no other tenant is in `earlier`. entry: of the new key. earlier: the
+        tenants of the earlier keys of this name (`Registry.earlier_tenants`); empty = there was no such key.
         """
         tenant = self._registry.following.directory.tenant_of(entry, entry.team, entry.user)
         operator = asked.request.caller.tenant is None
@@ -404,9 +398,9 @@ class KeysApi:
         return self._registry.gateway.seams.now()
 
     async def _last_used(self, rows: Any) -> dict[str, float]:
-        """Return when keys were last used (Unix seconds), by the ids of the keys. A key whose last use is not
-        known is missing. The result may contain keys that are not in `rows` (`Row`s of keys). {} also if
-        there is no database or `rows` is empty. Raises RequestFailed (503) if the database fails.
+        """Return when keys were last used (Unix seconds), by the ids of the keys; the result may also contain
+        other keys than those of `rows` (`Row`s of keys). A key whose last use is not known is missing. Raises
+        RequestFailed (503) if the database fails.
         """
         following = self._registry.gateway.following
         if following is None or not rows:
@@ -469,9 +463,8 @@ class KeysApi:
 
 def permitted(entry: Permitted | Any) -> dict[str, Any]:
     """Return the fields of `Permitted` by name, with their values in an entry of the database or of the
-    configuration. A field that the entry does not have has the value None. Limits from the configuration
-    become a list of objects without the settings that have their default values; None = the configuration
-    states no limits.
+    configuration; None = the entry does not have the field. Limits of the configuration become a list of
+    objects without the settings that have their default values, or None if there are none.
     """
     found = {name: getattr(entry, name, None) for name in Permitted.__struct_fields__}
     if isinstance(found["limits"], tuple):

@@ -145,8 +145,8 @@ class LimitsApi:
         return Directory(declared_of(self._gateway.config)) if following is None else following.directory
 
     def _is_of(self, tenant: str, row: LimitObject, directory: Directory) -> bool:
-        """Whether a counter counts only this tenant, or one key, team or user of it; also False if only the
-        hash of the name is known. A client that belongs to a tenant sees no other counters.
+        """Whether a counter counts only this tenant, or one key, team or user of it. False also if only the
+        hash of the counted name is known.
         """
         counter = read(row.id)
         if row.whose is None or counter is None or not self._is_present(counter, row.scope, row.whose):
@@ -155,8 +155,8 @@ class LimitsApi:
 
     def _tenant_of(self, scope: Subject, name: str, directory: Directory) -> str | None:
         """Return the name of the tenant that a counted subject belongs to: the tenant itself, or the tenant
-        of the key, team or user of this name. None = it belongs to none, or `scope` is of another kind (such
-        as `model` or `tag`), whose counters count several tenants together.
+        of the key, team or user of this name. None = it belongs to none, or is of another kind (such as
+        `model` or `tag`).
         """
         if scope == "tenant":
             return name
@@ -174,8 +174,7 @@ class LimitsApi:
 
     def _counted(self, scope: Subject, name: str) -> str:
         """Return the name under which limits count the present subject of this name: usually the same name.
-        If an earlier tenant, team or user had the name, the result is the name with a part of the present
-        one's id.
+        If an earlier tenant, team or user had the name, a part of the present one's id is added to it.
         """
         following = self._gateway.following
         found = None if following is None else following.directory.again(scope, name)
@@ -285,9 +284,8 @@ def _paths(limit: Limit, loaded: Loaded) -> Iterator[str]:
 
 
 def _within(row: LimitObject) -> LimitObject:
-    """Return a counter in the form for a client that belongs to a tenant. `source` is None. `only` is
-    `[whose]`, also if the limit is for a pattern, because its other names may be of other tenants; None stays
-    None (the limit is for all), and `only` is None if `whose` is.
+    """Return a counter in the form for a client that belongs to a tenant: without `source`, and with no other
+    name than `whose` in `only`, because other names may be of other tenants.
     """
     only = None if row.only is None or row.whose is None else [row.whose]
     return msgspec.structs.replace(row, only=only, source=None)

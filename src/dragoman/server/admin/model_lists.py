@@ -14,7 +14,7 @@ from dragoman.server.admin.operation import Asked, Operation, Told
 
 _PATH: Final = "/admin/model-lists"
 _PATIENCE: Final = 75.0
-"""The most seconds for which a refresh waits; one list takes a minute at most."""
+"""The most seconds for which a refresh waits."""
 
 
 class ListOfModels(msgspec.Struct):

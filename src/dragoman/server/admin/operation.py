@@ -48,7 +48,7 @@ class Told(msgspec.Struct, frozen=True):
 
 def author(exchange: Exchange) -> Author:
     """Return who has sent a request ("anyone" if nobody is known), with the address and the request's id, for
-    the audit. The address is None if it is unknown, and for a user of this machine.
+    the audit. The address is None if it is unknown, and for a request over the Unix socket.
     """
     who = exchange.client or "anyone"
     address = None if exchange.address == who else exchange.address  # a user of this machine has none
@@ -90,10 +90,10 @@ class Operation(msgspec.Struct, frozen=True):
 
 def endpoints(owner: object, operations: Iterable[Operation], audit: Audit) -> Iterator[Endpoint]:
     """Yield the endpoints of these operations, one for each path. owner: has a method of the type `Run` for
-    each operation, of the same name. audit: gets an entry for each successful call of an operation that
-    changes anything (`Operation.changes`): those that the method makes by `Asked.notes`, or, if it makes
-    none, one with the operation's name and the path. A change that has begun is finished, and so is its
-    entry, even if the client disconnects.
+    each operation, of the same name. audit: gets the entries that the method makes by `Asked.notes`; if a
+    method of an operation that changes anything (`Operation.changes`) succeeds and has made none, one with
+    the operation's name and the path. A change that has begun is finished, and so are its entries, even if
+    the client disconnects.
     """
     found: dict[str, dict[str, Handler]] = {}
     slashed: set[str] = set()

@@ -52,9 +52,9 @@ class Orders:
                 self._obey(order)
 
     async def looks(self) -> list[Look]:
-        """Return all providers as each worker sees them, by name: one `Look` for each worker, that of this
-        worker first. The `Look` of another worker that has not started yet is empty. A worker that does not
-        answer in time is missing.
+        """Return all providers as each worker sees them: one `Look` for each worker, that of this worker
+        first. The `Look` of another worker that has not started yet is empty. A worker that does not answer
+        in time is missing.
         """
         answers = await self._gateway.peers.ask(SUBJECT, "look")
         return [self._look(), *(msgspec.convert(answer, Look) for answer in answers)]

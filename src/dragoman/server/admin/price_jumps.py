@@ -14,11 +14,11 @@ from dragoman.errors import RequestFailed
 
 
 def refuse_jump_of_entry(name: str, before: Loaded, after: Loaded, *, now: float) -> None:
-    """Raise RequestFailed (409) if an entry of `prices` has a price, now or for later, that is ten times the
-    price without the change or more, or a tenth of it or less. An entry with `confirm: true` is accepted. A
+    """Raise RequestFailed (409) if an entry of `prices` has a price, now or for later, that is at least ten
+    times the price without the change, or at most a tenth of it, for the deployment that the entry prices, or
+    for one of the known deployments that it prices by a pattern. An entry with `confirm: true` is accepted. A
     price of 0, and a deployment whose price is unknown without the change, are not compared. name: of the
-    entry. before, after: the configuration without and with the change. For an entry with a pattern, the
-    prices of all known deployments that the pattern prices are compared. now: Unix seconds.
+    entry. before, after: the configuration without and with the change. now: Unix seconds.
     """
     entry = after.config.prices[name]
     if entry.confirm:
@@ -36,8 +36,8 @@ def refuse_jump_of_entry(name: str, before: Loaded, after: Loaded, *, now: float
 
 
 def refuse_jump_of_model(name: str, before: Loaded, after: Loaded, *, now: float) -> None:
-    """Raise RequestFailed (409) if a deployment of a model states a price of its own that is ten times the
-    deployment's price without the change or more, or a tenth of it or less. A price with `confirm: true` is
+    """Raise RequestFailed (409) if a deployment of a model states a price of its own that is at least ten
+    times the deployment's price without the change, or at most a tenth of it. A price with `confirm: true` is
     accepted. A price of 0, a deployment whose price is unknown without the change, and a deployment from a
     local file are not compared. name: of the model. before, after: the configuration without and with the
     change. now: Unix seconds.

@@ -34,7 +34,7 @@ def unusable(problems: Sequence[Problem], param: str | None) -> Unusable:
 
 def told(said: str, problems: Sequence[Problem]) -> str:
     """Return a text with the first problem and, if there are others, their number. said: the beginning of the
-    text: what the problems lead to, such as `"Nothing is added"`. problems: at least one.
+    text, such as `"Nothing is added"`. problems: at least one.
     """
     first, *others = problems
     more = f" There {_are(len(others))}: see `problems`." if others else ""

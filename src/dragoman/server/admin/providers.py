@@ -190,9 +190,8 @@ class ProvidersApi:
 
     async def _change(self, do: Do, asked: Asked) -> Told:
         """Add, replace or remove the added entry whose name is in the path. `If-Match` is compared with the
-        ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises
-        RequestFailed as all changes of added entries do: 400 for an invalid name or an unusable entry, 404,
-        409, 412, and 501 or 503 without a working database (`AddedApi.change`, `Adding.make`).
+        ETag of `show_provider`; the answer to an addition or replacement has the new ETag. Raises what
+        `AddedApi.change` raises.
         """
         name = asked.params["name"]
         state = await self._whole(name) if name in self._gateway.running.upstreams else None
@@ -302,10 +301,8 @@ def _kind(
 
 
 def _changed(state: ProviderState, do: Deed, key: str | None) -> Any:
-    """Return the part of a provider's state that the order `do` can change, for the audit: whether the
-    provider or the key is enabled; for "revive", the states of the keys and, if the order is for the complete
-    provider, the failing deployments. key: the id of the only key that the order is for; None = the order is
-    for the complete provider.
+    """Return the part of a provider's state that the order `do` can change, for the audit. key: the id of the
+    only key that the order is for; None = the order is for the provider itself.
     """
     keys = [one for one in state.keys if key in {None, one.id}]
     if do == "revive":

@@ -24,9 +24,8 @@ _LONGEST: Final = 400
 
 def body(sent: bytes, kind: Any) -> Any:
     """Return a body, decoded and checked. sent: the body; an empty body counts as {}. kind: a struct type;
-    Any = any JSON is accepted; None = the operation takes no body. With None, only an empty body and {} are
-    accepted, because many clients always send a body; the result is None. Raises RequestFailed (400) for a
-    body that is not JSON or does not fit the type.
+    Any = any JSON is accepted; None = the operation takes no body: only an empty body and {} are accepted,
+    and the result is None. Raises RequestFailed (400) for a body that is not JSON or does not fit the type.
     """
     wanted = Nothing if kind is None else kind
     try:

@@ -154,14 +154,11 @@ class Registry:
 
     async def earlier_tenants(self, key: str) -> set[str | None]:
         """Return the names of the tenants whose keys have had this name, as far as usage and stored data tell
-        it; empty = nobody has used the name. None in the set = nothing tells a present tenant: a key without
-        a tenant had the name; or a key of an earlier tenant that had the name of a present one; or there are
-        stored data or aliases of a key without any usage. key: the name. Raises RequestFailed: 503 if the
-        usage or the database cannot be read; 501 without a database, if neither usage nor aliases tell
-        anything.
-
-        Keys of the database are not looked for: their rows stay, and so does their name. But the name of a
-        key that was taken out of a configuration file has no row.
+        it; empty = they tell of no such key. None in the set stands for a key that belonged to no tenant, to
+        an earlier tenant with the name of a present one, or to an unknown tenant. Rows of keys in the
+        database are not looked at: a key that was taken out of a configuration file has none. key: the name.
+        Raises RequestFailed: 503 if the usage or the database cannot be read; 501 without a database, if
+        neither usage nor aliases tell anything.
         """
         now = self.gateway.seams.now()
         found = await self._tenants_of(key, int(now) + 1, now)
@@ -175,10 +172,10 @@ class Registry:
         return found
 
     async def _tenants_of(self, key: str, end: int, now: float) -> set[str | None]:
-        """Return the tenants under which a key of this name has made requests before `end` (Unix seconds);
-        None in the set = without a tenant, or under more than `MOST_GROUPS` tenants. Empty = it has made
-        none, or this gateway records no usage. now: Unix seconds. Raises RequestFailed (503 if the database
-        fails).
+        """Return the tenants under which keys of this name have made requests before `end` (Unix seconds);
+        empty = they have made none, or this gateway records no usage. None in the set stands for requests
+        without a tenant, and for all tenants above the number `MOST_GROUPS`. now: Unix seconds. Raises
+        RequestFailed (503 if the database fails).
         """
         store = self.gateway.usage
         if store is None:
@@ -259,9 +256,8 @@ class Registry:
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
         """Return a warning, as a JSON object, for each name in `providers`, `regions` and `faces` that
-        permits nothing here, for example because no such provider is configured; and one if the limits cannot
-        be read, so that its requests are refused. may: the entry of the database or of the configuration that
-        has these fields.
+        permits nothing here, for example because no such provider is configured; and one if stored limits
+        cannot be read. may: the entry of the database or of the configuration that has these fields.
         """
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
@@ -276,8 +272,8 @@ class Registry:
 
     def usage_since(self, tenant: str | None) -> float:
         """Return the time, in Unix seconds, before which usage under a tenant's name is that of an earlier
-        tenant of the same name; 0 = no earlier tenant is known, there is no tenant of this name, the
-        configuration declares it, there is no database, or None is given.
+        tenant of the same name; 0 = no such time is known, for example because the configuration declares the
+        tenant.
         """
         following = self.gateway.following
         entry = None if tenant is None or following is None else following.directory.holder("tenants", tenant)

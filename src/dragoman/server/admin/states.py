@@ -97,9 +97,9 @@ def _breaker(health: Health, deployment: str, now: float) -> BreakerSeen:
 
 def joined(looks: Sequence[Look], name: str) -> Seen:
     """Return one provider as all workers together see it. The numbers of running attempts are summed. Of each
-    state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken; of
-    breakers with the same time, the one with the most failures. A closed breaker counts as shorter than any
-    open one. If no worker knows the provider, the result is a `Seen` with default values.
+    state with a time (of a refusal, a rest, a breaker, …), the one with the longest time is taken; a closed
+    breaker counts as shorter than an open one. If no worker knows the provider, the result is a `Seen` with
+    default values.
     """
     every = [seen for one in looks if (seen := one.get(name)) is not None]
     whole = Seen()

@@ -1,8 +1,7 @@
 """The endpoints for usage: /admin/usage (reports), /admin/usage/records (single usage records), and /v1/usage
 (a report on the usage of the client's own key).
 
-A process stores a report for a second. The same query within this second is answered with the stored report,
-unless it was dropped for reports on `_MOST` later queries.
+A process may answer the same query within a second with the report that it has made before.
 """
 
 from __future__ import annotations
@@ -306,10 +305,9 @@ class UsageApi:
 
 def moment(name: str, stated: str) -> float:
     """Return a time in Unix seconds. stated: Unix seconds from 0 up to, but without, `_LATEST`; a date, which
-    means the beginning of that day in UTC; or a time of RFC 3339 with a time zone; other forms of ISO 8601
-    that Python reads are accepted, too. For a date or time outside the span from 0 to `_LATEST`, the nearest
-    end of this span is returned. name: of the field, for the error. Raises RequestFailed (400) for any other
-    text, also for a number outside the span.
+    means the beginning of that day in UTC; or a time with a time zone, as RFC 3339 or another form of ISO
+    8601 that Python reads. A date or time outside the span from 0 to `_LATEST` gives the nearest end of this
+    span. name: of the field, for the error. Raises RequestFailed (400) for any other text.
     """
     if (found := decimal_number(stated)) is not None and 0 <= found < _LATEST:
         return found
