@@ -89,7 +89,7 @@ async def test_the_bytes_of_a_large_request_are_free_while_its_answer_streams(ca
     async with served(slow) as url, aiohttp.ClientSession() as session:
         one = {"base_url": f"{url}/v1", "keys": ["key-one"], "dialect": "openai_chat"}
         async with serving(Gateway({"providers": {"one": one}, "trace": {"keep": 0}})) as base:
-            before = large()
+            before = kept = large()
 
             async def sent() -> AsyncIterator[bytes]:  # so that the client keeps nothing either
                 data = json.dumps(body).encode()
