@@ -120,6 +120,7 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
     [
         ({"name": "a/b"}, "name"),
         ({"name": " a"}, "name"),
+        ({"name": ".."}, "name"),
         ({"name": "anyone"}, "name"),
         ({"name": "keyless ollama"}, "name"),
         ({"name": "uid 0"}, "name"),
@@ -133,6 +134,8 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
         ({"name": "a", "expires": "soon"}, "expires"),
         ({"name": "a", "hash": "12"}, "hash"),
         ({"name": "a", "limits": {"request": 5}}, "limits.request"),
+        ({"name": "a", "limits": {"requests": ["5/min", "6/min"]}}, "limits.requests"),
+        ({"name": "a", "limits": [{"tokens": "1/day"}, {}]}, "limits[1]"),
         ({"name": "a", "colour": "red"}, "colour"),
     ],
 )
