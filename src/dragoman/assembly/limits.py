@@ -13,6 +13,7 @@ import msgspec
 
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.directory import Again, Directory
+from dragoman.accounts.grants import WILDCARD
 from dragoman.accounts.ledger import Ledger
 from dragoman.accounts.limits import OF_ATTEMPTS, Limit, Standing, Subject
 from dragoman.accounts.watch import LimitEvent
@@ -308,19 +309,29 @@ async def seeds(
         if limit.subject not in _DIMENSIONS or limit.resource == "concurrency" or limit.models is not None:
             continue
         dimension, start = _DIMENSIONS[limit.subject], span(limit.window, limit.every, now).start
-        grants = Limits([limit])
-        for value, every in (await spent_since(start, dimension)).items():
+        for value, every in _spent_of(limit, await spent_since(start, dimension)):
             if value == "" and dimension is not None:
                 continue  # requests without a user, a tag, …
             whom = value or "*"
-            if not grants.covers(limit, whom):
-                continue
             later, spent = again(limit.subject, whom), every
             if later is not None and later.since > start:
                 spent = (await spent_since(later.since, dimension)).get(value, _NOT_SPENT)
             counter = f"{prefix_of(limit, whom if later is None else later.counted)}{start}"
             found[counter] = found.get(counter, _UNKNOWN)._replace(told=_amount(limit, spent))
     return found
+
+
+def _spent_of(limit: Limit, spent: Mapping[str, Spent]) -> Iterator[tuple[str, Spent]]:
+    """Yield the items of `spent` that this limit counts. spent: by the name of the key, tag, …; "" = without
+    one. Names without patterns are looked up: 10,000 keys with limits of their own would otherwise each be
+    compared with 10,000 names.
+    """
+    only = limit.only
+    if only is not None and not any(WILDCARD in name for name in only):
+        yield from ((name, spent[name]) for name in only if name in spent)
+        return
+    grants = Limits([limit])
+    yield from ((value, every) for value, every in spent.items() if grants.covers(limit, value or "*"))
 
 
 _UNKNOWN: Final = Found(0, 0)

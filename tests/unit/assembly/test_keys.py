@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from dragoman.accounts.caller import Caller
-from dragoman.assembly.keys import client_keys_of, needs_key
+from dragoman.assembly import keys as keys_module
+from dragoman.assembly.keys import client_keys_of, limits_of, needs_key
 from dragoman.config.load import Loaded
+from dragoman.config.stated import stated_bounds
 from dragoman.seams.clock import SYSTEM
 
 KEYS = "auth: {keys: [a-key-of-sixteen-letters]}"
@@ -56,3 +59,22 @@ def test_who_has_no_key_may_administer_only_while_there_is_none(
     assert isinstance(caller, Caller)
     assert (caller.barred("admin") is None) is may
     assert caller.barred("inference") is None
+
+
+def test_limits_that_many_keys_state_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Any] = []
+
+    def noted(value: Any) -> Any:
+        decoded.append(value)
+        return stated_bounds(value)
+
+    monkeypatch.setattr(keys_module, "stated_bounds", noted)
+    stated = [{"requests": "61/min"}, {"tokens": "2k/day", "models": ["m"]}]
+    found = [limits_of(stated, name, "key") for name in ("a", "b")]
+    assert decoded == [stated]
+    assert [[(one.name, one.only, one.most) for one in limits] for limits in found] == [
+        [(f"key {name}", frozenset({name}), 61), (f"key {name}", frozenset({name}), 2000)] for name in "ab"
+    ]
+    long = [{"requests": "61/min", "models": ["m" * 2000]}]
+    assert limits_of(long, "a", "key") == limits_of(long, "a", "key")
+    assert decoded == [stated, long, long]

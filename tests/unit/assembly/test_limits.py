@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -116,6 +116,27 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
         f"attempts|requests|1month||lab|{MONTH}": 2,
     }
     assert records.asked == [(DAY, "tenant"), (MONTH, "tenant"), (0, None), (MONTH, "provider")]
+
+
+class Untold(dict[str, Spent]):
+    """Usage that can be looked up by name only."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("each limit of a key would look through all keys")
+
+    items = values = keys = __iter__  # type: ignore[assignment]
+
+
+async def test_the_usage_of_a_limit_for_names_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spent(since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
+        return Untold({"acme": Spent(5, 40, 5, 60, 3), "lab": Spent(1, 2, 3, 4, 2)})
+
+    records = Records()
+    monkeypatch.setattr(records, "spent", spent)
+    names = frozenset({"acme", "nobody"})
+    assert await used([Limit("t", "tokens", 9, "day", "tenant", only=names)], records) == {
+        f"t|tokens|1day||acme|{DAY}": 45
+    }
 
 
 async def test_what_was_charged_is_restored_whatever_a_limit_counts() -> None:
