@@ -136,6 +136,10 @@ def teller(
     return note
 
 
+_AT_ONCE: Final = 200
+"""How many limits are collected before other requests are served: about 5 ms, or 20 ms if all differ."""
+
+
 class Restoring:
     """Lets the counters of limits begin with earlier usage, until that has succeeded once for each limit.
 
@@ -164,6 +168,7 @@ class Restoring:
         self._wanted: Mapping[Limit, Limit] = {}
         self._known: frozenset[Limit] = frozenset()
         self._lock = asyncio.Lock()
+        self._collecting = asyncio.Lock()
         self._trying: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -172,12 +177,19 @@ class Restoring:
         all are restored, or if the store keeps no usage records. Returns False if that is not possible now;
         then it is tried again in the background until it succeeds, but not after `close`.
 
-        limits: all limits of the gateway. recovered: at a start, whether the database has all records of
-        processes that have ended; if False, what it has is restored, and the result is False, unless there
-        is nothing to restore. None = this is not a start: requests may be running, so the method first has
-        the waiting records written to the database.
+        limits: all limits of the gateway; they are taken from it piece by piece, and requests are served in
+        between, because there may be some hundred thousand. recovered: at a start, whether the database has
+        all records of processes that have ended; if False, what it has is restored, and the result is False,
+        unless there is nothing to restore. None = this is not a start: requests may be running, so the method
+        first has the waiting records written to the database.
         """
-        self._wanted = {_counted(one): one for one in limits}
+        async with self._collecting:  # so that the latest call has the last word
+            wanted: dict[Limit, Limit] = {}
+            for number, one in enumerate(limits, 1):
+                wanted[_counted(one)] = one
+                if number % _AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            self._wanted = wanted
         failed = await self._try(recovered=recovered)
         if failed is None:
             return True
@@ -221,7 +233,8 @@ class Restoring:
         """
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
-            new = [one for counted, one in wanted.items() if counted not in self._known]
+            known = self._known
+            new = [wanted[one] for one in wanted.keys() - known] if known else [*wanted.values()]
             if new and usage is not None:
                 fresh = recovered is None and self._trying is None
                 serving = fresh or self._trying is not None

@@ -227,6 +227,28 @@ async def test_counters_begin_with_it_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert place.used == 9
 
 
+async def test_others_are_served_while_many_limits_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch)
+    many = [Limit(f"key {n}", "requests", 9, "lifetime", "address") for n in range(3_000)]
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    earlier = asyncio.create_task(place.restoring.restore(many))
+    await asyncio.sleep(0)
+    assert await place.restoring.restore([ALL])
+    assert await earlier
+    other.cancel()
+    assert turns >= 3_000 / limits_module._AT_ONCE
+    assert [*place.restoring._wanted.values()] == [ALL], "the later call has the last word"
+    assert place.used == 9
+
+
 async def test_a_limit_of_a_reload_begins_with_what_waits_in_the_journal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
