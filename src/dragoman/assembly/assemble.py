@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import NamedTuple, get_args
 
 import msgspec
@@ -195,7 +196,7 @@ class Assembly(msgspec.Struct, frozen=True):
         if self.accounting is None or self.accounting.ledger is None:
             return True
         directory = None if self.following is None else self.following.directory
-        every = [*limits_of(config), *held_limits(config, directory)]
+        every = chain(limits_of(config), held_limits(config, directory))
         return await self.restoring.restore(every, recovered=recovered)
 
     def connect(self) -> None:

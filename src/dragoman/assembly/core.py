@@ -159,6 +159,9 @@ class Core:
             seams=seams,
         )
         """Loads the configuration again while the gateway runs."""
+        self._restores = False
+        """Whether keys have changed whose limits no turn of `_restore` has looked at."""
+        self._restoring: asyncio.Task[None] | None = None
         self.renewed: list[Callable[[], None]] = []
         """Called after the gateway has begun to use another configuration; but not by a running gateway if no
         setting in use has changed.
@@ -352,7 +355,17 @@ class Core:
             if self._engine is not None and (following := self.following) is not None:
                 self._engine.own = self.own_keys.know(following.own_keys)
             if self.admitting is not None:  # else the start restores them, when the keeper may not run yet
-                spawn(self._assembly.restored(self.config), "restoring limits")
+                self._restores = True
+                if self._restoring is None or self._restoring.done():
+                    self._restoring = spawn(self._restore(), "restoring limits")
+
+    async def _restore(self) -> None:
+        """Restore the counters of new limits, and again if keys have changed meanwhile. Changes that come
+        while it runs share the next turn: each turn looks at all limits.
+        """
+        while self._restores and (assembly := self._assembly) is not None:
+            self._restores = False
+            await assembly.restored(self.config)
 
     async def drain(self) -> None:
         """Begin to drain, if not begun. Wait until background answers end, at most for what is left of the

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from dragoman import ir
 from dragoman.accounts.caller import ANYONE, EVERYBODY, KEYLESS, Caller, scopes_of
@@ -20,6 +23,9 @@ from dragoman.dialects.table import key_headers
 from dragoman.errors import Problem
 from dragoman.seams.clock import Seams
 from dragoman.state.directory import Permitted
+
+_LONGEST_REMEMBERED: Final = 1024
+"""The most bytes of a JSON text whose limits are remembered."""
 
 
 def client_keys_of(config: Config, seams: Seams, directory: Directory | None = None) -> ClientKeys:
@@ -95,8 +101,19 @@ def limits_of(stated: Any, name: str, subject: Subject) -> tuple[Limit, ...]:
 
 def stored_bounds(stated: Any) -> tuple[tuple[Bounds, ...], Problem | None]:
     """Return (the limits of an entry of the database, the first problem with them; None = they are right).
-    With a problem, the limits may be incomplete. stated: the JSON value.
+    With a problem, the limits may be incomplete. stated: the JSON value. The latest results are cached,
+    because the limits of many keys are the same, and reading them takes 0.1 ms.
     """
+    text = msgspec.json.encode(stated)
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _bounds_in(stated)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: bytes) -> tuple[tuple[Bounds, ...], Problem | None]:
+    return _bounds_in(msgspec.json.decode(text))
+
+
+def _bounds_in(stated: Any) -> tuple[tuple[Bounds, ...], Problem | None]:
     sections, problems = stated_bounds(stated)
     empty = (
         Problem(f"limits[{index}]", "limits nothing")

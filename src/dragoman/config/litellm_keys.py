@@ -439,10 +439,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def _named(stated: Any) -> str:
     """Return a name of LiteLLM's as Dragoman accepts it: at most 180 characters, with `-` in place of `/` and
-    of unprintable characters. "unnamed" = the name is empty.
+    of unprintable characters. "unnamed" = the name is empty, `.` or `..`, which Dragoman does not accept.
     """
     text = "".join(one if one.isprintable() and one != "/" else "-" for one in str(stated or "unnamed"))
-    return text.strip()[:180] or "unnamed"
+    text = text.strip()[:180]
+    return "unnamed" if text in {"", ".", ".."} else text
 
 
 def _unlike(name: str, is_taken: Callable[[str], bool]) -> str:

@@ -82,8 +82,7 @@ async def reserve(meter: Meter, asked: Asked, plan: Plan) -> None:
         if meter.take(rough):
             return
     await meter.admit()
-    if rough is not None and meter.far(rough):
-        await meter.expect(rough)
+    if rough is not None and await meter.expect_roughly(rough):
         return
     model = deployments[0].name
     counted = await asked.step(prompt_most, asked, model)

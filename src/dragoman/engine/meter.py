@@ -178,11 +178,16 @@ class Meter:
         own = self._own and deployment.partition("/")[0] in self._own
         return None if own else self._accounting.rates(deployment)
 
-    def far(self, expected: Expected) -> bool:
-        """Whether at most half of each limit of the exchange would be used or reserved if `expected` were
-        reserved. Then a rough bound is enough, and the tokens need not be counted. True without limits.
+    async def expect_roughly(self, rough: Expected) -> bool:
+        """Reserve tokens and money by a rough bound, in addition to what is reserved, and set `expected`, if
+        at most half of each limit of the exchange would be used or reserved afterwards, as far as this
+        process knows. Returns whether this was done; True without limits. If not, count the tokens and call
+        `expect`. Raises RequestFailed if the cost is not known and a limit refuses that.
         """
-        return self._reserved is None or self._reserved.far(expected)
+        if self._reserved is not None and not await self._reserved.expect_roughly(rough):
+            return False
+        self.expected = rough
+        return True
 
     async def expect(self, expected: Expected) -> None:
         """Reserve tokens and money, in addition to what is reserved, and set `expected`. Raises RequestFailed

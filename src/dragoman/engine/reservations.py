@@ -62,7 +62,7 @@ class Reservations:
     """
 
     __slots__ = (
-        *("_accounting", "_alone", "_exchange", "_ledger", "_looked_at", "_of_attempts"),
+        *("_accounting", "_alone", "_exchange", "_ledger", "_of_attempts"),
         *("_seams", "_settled", "_taken", "_turning", "_whole", "applied"),
     )
 
@@ -82,8 +82,6 @@ class Reservations:
         """What is reserved for the exchange otherwise; None = nothing."""
         self._of_attempts: dict[str, tuple[AttemptRecord, Reservation]] = {}
         """By the attempt's id: its record, and what is reserved at limits of its deployment and provider."""
-        self._looked_at: tuple[Expected, Sequence[Claim]] | None = None
-        """The argument of the latest `far` that returned True, and its claims; `expect` uses them again."""
         self._turning: dict[tuple[str, ...], Applied] = {}
         """{names of a fallback's model: its further limits}, for fallbacks that `turn` has reserved and that
         were not called yet.
@@ -148,28 +146,32 @@ class Reservations:
             now = self._seams.now()
             await self.add(self.applied.of_requests(now), now)
 
-    def far(self, expected: Expected) -> bool:
-        """Whether at most half of each limit of the exchange would be used or reserved if `expected` were
-        reserved. Then a rough bound is enough, and the tokens need not be counted. True without limits.
+    async def expect_roughly(self, rough: Expected) -> bool:
+        """Reserve tokens and money by a rough bound, in addition to what is reserved, if at most half of each
+        limit of the exchange would be used or reserved afterwards, as far as this process knows. Returns
+        whether this was done; True without limits. If not, count the tokens and call `expect`. Raises
+        RequestFailed if the cost is not known and a limit refuses that.
         """
-        claims = self.claims(expected, self._seams.now())
+        now = self._seams.now()
+        claims = self.claims(rough, now)
         if not self._ledger.far(claims):
             return False
-        self._looked_at = expected, claims
-        return True
+        self._refuse_unpriced_cost(rough)
+        # Other processes may have used more than this one knows. Then the store can refuse the rough bound,
+        # although the counted tokens have room: this is no refusal of the request.
+        return not claims or await self.add_if_free(claims, now)
 
     async def expect(self, expected: Expected) -> None:
         """Reserve tokens and money, in addition to what is reserved. Raises RequestFailed also if the cost is
         not known and a limit refuses that.
         """
+        self._refuse_unpriced_cost(expected)
+        now = self._seams.now()
+        await self.add(self.claims(expected, now), now)
+
+    def _refuse_unpriced_cost(self, expected: Expected) -> None:
         if expected.cost is None and self.applied is not None:
             self.refuse_unpriced(self.applied)
-        now, looked_at = self._seams.now(), self._looked_at
-        if looked_at is not None and looked_at[0] is expected:
-            claims = looked_at[1]
-        else:
-            claims = self.claims(expected, now)
-        await self.add(claims, now)
 
     def claims(self, expected: Expected, now: float) -> Sequence[Claim]:
         """Return the claims of this usage on the limits of the exchange. now: Unix seconds."""

@@ -245,6 +245,37 @@ async def test_a_start_restores_the_limits_of_keys_once(
     await gateway.close()
 
 
+async def test_changes_of_keys_that_come_together_look_at_all_limits_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+    (tmp_path / "dragoman.yaml").write_text("stores: {sql: sqlite}\nproviders: {simulate: {enabled: true}}\n")
+    monkeypatch.setenv("DRAGOMAN_HOME", str(tmp_path))
+    gateway = Gateway(tmp_path / "dragoman.yaml")
+    await gateway.start()
+    turns, may_end = 0, asyncio.Event()
+
+    async def restored(self: Assembly, config: Config, *, recovered: bool | None = None) -> bool:
+        nonlocal turns
+        turns += 1
+        await may_end.wait()
+        return True
+
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr(Assembly, "restored", restored)
+    for _ in range(5):
+        gateway.readmit()
+        await asyncio.sleep(0)
+    assert turns == 1
+    may_end.set()
+    await asyncio.sleep(0.01)
+    assert turns == 2, "one more, for the changes that came meanwhile"
+    gateway.readmit()
+    await asyncio.sleep(0.01)
+    assert turns == 3
+    await gateway.close()
+
+
 class Assembled:
     """Counts assemblies, and lets them fail. go: an assembly waits for it. errors: what the next assemblies
     raise after they were built.

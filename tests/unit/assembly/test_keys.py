@@ -9,8 +9,10 @@ import pytest
 
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.rights import UnreadableLimits
+from dragoman.assembly import keys as keys_module
 from dragoman.assembly.keys import client_keys_of, limits_of, needs_key
 from dragoman.config.load import Loaded
+from dragoman.config.stated import stated_bounds
 from dragoman.seams.clock import SYSTEM
 
 KEYS = "auth: {keys: [a-key-of-sixteen-letters]}"
@@ -83,3 +85,22 @@ def test_stored_limits_that_can_be_read() -> None:
     found = [(one.name, one.resource, one.most) for one in limits]
     assert found == [("key ann", "requests", 60), ("key ann", "requests", 5), ("key ann", "concurrency", 0)]
     assert limits_of([], "ann", "key") == ()
+
+
+def test_limits_that_many_keys_state_are_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Any] = []
+
+    def noted(value: Any) -> Any:
+        decoded.append(value)
+        return stated_bounds(value)
+
+    monkeypatch.setattr(keys_module, "stated_bounds", noted)
+    stated = [{"requests": "61/min"}, {"tokens": "2k/day", "models": ["m"]}]
+    found = [limits_of(stated, name, "key") for name in ("a", "b")]
+    assert decoded == [stated]
+    assert [[(one.name, one.only, one.most) for one in limits] for limits in found] == [
+        [(f"key {name}", frozenset({name}), 61), (f"key {name}", frozenset({name}), 2000)] for name in "ab"
+    ]
+    long = [{"requests": "61/min", "models": ["m" * 2000]}]
+    assert limits_of(long, "a", "key") == limits_of(long, "a", "key")
+    assert decoded == [stated, long, long]

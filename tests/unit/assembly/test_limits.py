@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -118,6 +118,27 @@ async def test_what_was_used_in_running_windows_is_restored() -> None:
     assert records.asked == [(DAY, "tenant"), (MONTH, "tenant"), (0, None), (MONTH, "provider")]
 
 
+class Untold(dict[str, Spent]):
+    """Usage that can be looked up by name only."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("each limit of a key would look through all keys")
+
+    items = values = keys = __iter__  # type: ignore[assignment]
+
+
+async def test_the_usage_of_a_limit_for_names_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spent(since: float, dimension: Dimension | None) -> Mapping[str, Spent]:
+        return Untold({"acme": Spent(5, 40, 5, 60, 3), "lab": Spent(1, 2, 3, 4, 2)})
+
+    records = Records()
+    monkeypatch.setattr(records, "spent", spent)
+    names = frozenset({"acme", "nobody"})
+    assert await used([Limit("t", "tokens", 9, "day", "tenant", only=names)], records) == {
+        f"t|tokens|1day||acme|{DAY}": 45
+    }
+
+
 async def test_what_was_charged_is_restored_whatever_a_limit_counts() -> None:
     some = frozenset({"x"})
     limits = [
@@ -203,6 +224,28 @@ async def test_counters_begin_with_it_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert await place.ledger.standings() == {ALL_OF_TODAY: Standing(9, 0)}
     place.records.away = True  # nobody asks again
     assert await place.restoring.restore([msgspec.structs.replace(ALL, most=7)])
+    assert place.used == 9
+
+
+async def test_others_are_served_while_many_limits_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Place(monkeypatch)
+    many = [Limit(f"key {n}", "requests", 9, "lifetime", "address") for n in range(3_000)]
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    earlier = asyncio.create_task(place.restoring.restore(many))
+    await asyncio.sleep(0)
+    assert await place.restoring.restore([ALL])
+    assert await earlier
+    other.cancel()
+    assert turns >= 3_000 / limits_module._AT_ONCE
+    assert [*place.restoring._wanted.values()] == [ALL], "the later call has the last word"
     assert place.used == 9
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from dragoman.accounts.counters import MemoryLedger
 from dragoman.accounts.limits import Limit
 from dragoman.dialects.request import WireRequest
 from dragoman.engine.expected import _beyond_bytes
@@ -41,6 +42,23 @@ def test_a_prompt_is_counted_only_near_a_limit() -> None:
     body = chat("Hello there, how are you?", max_tokens=10)
     assert opened(FAR, body)["input"] == -(-len(body) // 2)
     assert 2000 < opened(NEAR, chat("word " * 2000, max_tokens=10))["input"] < 2020
+
+
+def test_a_prompt_is_counted_if_others_have_used_what_this_process_does_not_know(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MemoryLedger, "bind", lambda *_: None)
+    monkeypatch.setattr(MemoryLedger, "far", lambda *_: True)
+    accounts = Accounts(limits=[Limit("l", "tokens", 1_000, "day", "key")])
+    accounts.stage.script("one", whole("Hello"), whole("Hello"))
+    body = chat("Hello there, how are you?", max_tokens=10)
+    accounts.stage.plays(body)
+    (counter,) = accounts.standing
+    accounts.ledger._counts[counter].used = 970
+    accounts.stage.plays(body)
+    rough, counted = (dict(one.units)["input"] for one in accounts.book.opens)
+    assert counted < 20
+    assert rough > 30
 
 
 def test_a_prompt_that_an_alias_adds_to_is_counted() -> None:

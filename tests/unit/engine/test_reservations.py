@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import pytest
 
 from dragoman import ir
 from dragoman.accounts.caller import Caller
 from dragoman.accounts.claims import Limits
 from dragoman.accounts.counters import MemoryLedger
-from dragoman.accounts.limits import Limit
+from dragoman.accounts.limits import Claim, Limit
 from dragoman.engine.accounting import Accounting, Expected
 from dragoman.engine.records import bill
 from dragoman.engine.reservations import Reservations, limits_of
@@ -20,9 +22,9 @@ from tests.unit.engine.accounts import NOW, PRICES, SEAMS, standing
 Held = tuple[Reservations, MemoryLedger, Exchange]
 
 
-def reservations(*limits: Limit) -> Held:
+def reservations(*limits: Limit, ledger: MemoryLedger | None = None) -> Held:
     """Those of an exchange that asks for the model `m`."""
-    ledger = MemoryLedger(SEAMS)
+    ledger = ledger or MemoryLedger(SEAMS)
     accounting = Accounting(rates=PRICES.get, limits=Limits(limits), ledger=ledger)
     exchange = Exchange("ex_1", "req_1", "openai_chat", "POST", "/", 1.0, NOW, asked="m", tier="default")
     exchange.called_by(Caller("ci"))
@@ -57,13 +59,42 @@ async def test_what_is_far_from_its_limits_is_taken_at_once_and_no_second_time()
 async def test_what_is_near_its_limits_is_claimed() -> None:
     held = found, ledger, _ = reservations(TOKENS, Limit("r", "requests", 9, "day"))
     assert not found.take(Expected(10, 600, 7))
-    assert not found.far(Expected(10, 600, 7))
+    assert not await found.expect_roughly(Expected(10, 600, 7))
     await found.admit()
     assert not found.take(Expected(1, 1, 1)), "a request is reserved already"
     await found.expect(Expected(10, 600, 7))
     assert sorted(standing(ledger).values()) == [(0, 1), (0, 610)]
     ended(held, tokens=30)
     assert sorted(standing(ledger).values()) == [(1, 0), (30, 0)]
+
+
+class Uninformed(MemoryLedger):
+    """The counters of several processes, of which this one does not know yet what the others have used."""
+
+    def far(self, claims: Iterable[Claim]) -> bool:
+        return True
+
+    def bind(self, claims: Sequence[Claim]) -> None:  # type: ignore[override]  # as the ledger of several processes does
+        return None
+
+
+async def test_what_others_have_used_does_not_refuse_a_rough_bound() -> None:
+    held = found, ledger, exchange = reservations(TOKENS, ledger=Uninformed(SEAMS))
+    rough, counted = Expected(60, 10, 7), Expected(9, 10, 7)
+    ledger.reserve(found.claims(Expected(950, 0, 0), NOW), NOW)
+    assert not await found.expect_roughly(rough), "the store has no room for it"
+    assert exchange.refused_by is None
+    await found.expect(counted)
+    assert list(standing(ledger).values()) == [(0, 969)]
+    ended(held, tokens=9)
+    assert list(standing(ledger).values()) == [(9, 950)]
+
+
+async def test_a_rough_bound_is_refused_without_a_price_where_limits_want_one() -> None:
+    found, _, exchange = reservations(Limit("m", "money", 10**12, "day", unknown_price="refuse"))
+    with pytest.raises(RequestFailed, match="price"):
+        await found.expect_roughly(Expected(1, 1, None))
+    assert exchange.refused_by == "m"
 
 
 async def test_what_was_taken_can_grow() -> None:

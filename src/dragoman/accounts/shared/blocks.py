@@ -257,6 +257,33 @@ class Blocks:
                 self.changed[block] = None
         return reservation
 
+    def release(self, pairs: Iterable[tuple[Claim, Block]]) -> bool:
+        """Free what was reserved for these claims in their blocks, while the store was asked for other claims
+        of the same request. Returns True if a report has told the store of a part of it meanwhile; then the
+        block is reported again, so that the store does not count it until a later report.
+        """
+        told = False
+        for claim, block in pairs:
+            block.reserved -= claim.amount
+            if block.stated > block.reserved:
+                self.changed[block] = None
+                told = True
+        return told
+
+    def standings(self, shared: Mapping[str, Standing]) -> dict[str, Standing]:
+        """Return {name of the counter: amounts of all processes} for the counters of this process that are in
+        use. shared: what the store knows of all counters; what this process has not reported is added.
+        """
+        found = {}
+        for name, block in self.by_counter.items():
+            if name in shared:
+                used, reserved = shared[name]
+                reserved = max(0, reserved + block.reserved - block.stated)
+                found[name] = Standing(used + block.used - block.told, reserved)
+            elif block.used or block.reserved:
+                found[name] = block.standing()
+        return found
+
     def settle(self, reservation: Reservation, used: Mapping[str, int]) -> None:
         """Replace what was reserved by what was used. Afterwards the reservation has no claims. used: {name
         of the counter: amount}; a counter that is missing has used nothing, and one on which the reservation

@@ -273,11 +273,12 @@ class SharedLedger:
         try:
             answer = await future
         except CancelledError:
-            if question.granted:
-                release(asked)
+            if question.granted and self._blocks.release(asked):
+                self._report_soon()
             raise
         finally:
-            release(own)
+            if self._blocks.release(own):
+                self._report_soon()
         if answer is None or answer.outcome is Outcome.RECOVERING:
             return answer
         if answer.outcome is not Outcome.GRANTED:
@@ -312,7 +313,12 @@ class SharedLedger:
         self._settled = max(self._settled, now)
         if contested:
             self._wake.set()
-        elif self._timer is None and self._living is not None:
+        else:
+            self._report_soon()
+
+    def _report_soon(self) -> None:
+        """Report the blocks that have changed in `_REPORT` seconds, with what changes until then."""
+        if self._timer is None and self._living is not None:
             self._timer = asyncio.get_running_loop().call_later(_REPORT, self._wake.set)
 
     def standing(self, counter: str) -> Standing:
@@ -331,15 +337,7 @@ class SharedLedger:
             return own
         finally:
             await link.close()
-        for name, block in self._blocks.by_counter.items():
-            if name in shared:  # what this process has not reported yet
-                used, reserved = shared[name]
-                shared[name] = Standing(
-                    used + block.used - block.told, max(0, reserved + block.reserved - block.stated)
-                )
-            elif block.used or block.reserved:
-                shared[name] = own[name]
-        return {**self._unused(), **shared}
+        return {**self._unused(), **shared, **self._blocks.standings(shared)}
 
     def _unused(self) -> Mapping[str, Standing]:
         """Return {name of the counter: the amount that `seed` has set} for the counters whose windows are not

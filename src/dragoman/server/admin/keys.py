@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
@@ -37,6 +38,8 @@ _LIST: Final = "/admin/keys"
 _ONE: Final = f"{_LIST}/{{name}}"
 _LONGEST_OVERLAP: Final = 30 * 86400.0
 """The most seconds for which the old key stays valid after a rotation."""
+_ID: Final = re.compile(r"key_[0-9a-f]{24,32}")
+"""The form of a key's id."""
 
 
 KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadowed"]
@@ -185,7 +188,8 @@ class KeysApi:
 
     async def list_keys(self, asked: Asked) -> Told:
         wanted: Wanted = asked.query
-        after, caller = wanted.after or "", asked.request.caller
+        caller = asked.request.caller
+        after = self._name_before(wanted.after or "", caller)
         found: list[KeyObject] = []
         at = after
         while True:  # until there are enough keys that count, so that no name is passed by
@@ -203,6 +207,19 @@ class KeysApi:
         whole.sort(key=lambda key: key.name)
         more = len(whole) > wanted.limit
         return Told(KeyList(whole[: wanted.limit], more))
+
+    def _name_before(self, after: str, caller: Caller) -> str:
+        """Return the name of the key after which a page begins. after: this name, or the id of a key of the
+        database. Raises RequestFailed (400) for a text that has the form of an id, but is neither the name of
+        a key nor the id of one that the caller may see.
+        """
+        following = self._registry.gateway.following
+        if following is None or not _ID.fullmatch(after) or following.directory.key(after) is not None:
+            return after
+        name = following.directory.name_of_key(after)
+        if name is None or not admits(caller, following.directory.tenant_of_key(name)):
+            raise refused(f"there is no key {after!r}", "after")
+        return name
 
     async def show_key(self, asked: Asked) -> Told:
         name, caller = asked.params["name"], asked.request.caller

@@ -4,9 +4,11 @@ runs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from math import inf
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -93,6 +95,26 @@ class LimitsWanted(Wanted, frozen=True, forbid_unknown_fields=True):
     whose: str | None = None
 
 
+class _Counted(NamedTuple):
+    """A counter that the list shows. id, whose, refused: as in `LimitObject`. counter: the parts of `id`."""
+
+    id: str
+    counter: Counter
+    limit: Limit
+    standing: Standing
+    refused: int
+    whose: str | None
+
+    @property
+    def share(self) -> float:
+        """What is used and reserved, as a part of the limit; 1 for a limit of 0."""
+        taken = self.standing.used + self.standing.reserved
+        return taken / self.limit.most if self.limit.most else 1.0
+
+
+_Key: TypeAlias = tuple[str, Resource, Window | None, int, str]
+_AT_ONCE: Final = 200
+"""How many limits or counters are looked at before other requests are served: about 5 ms."""
 _UNUSED: Final = Standing(0, 0)
 _SECTIONS: Final[Mapping[Subject, str]] = {
     "provider": "providers",
@@ -126,32 +148,29 @@ class LimitsApi:
 
     async def list_limits(self, asked: Asked) -> Told:
         query, accounting = asked.query, self._gateway.engine.runtime.accounting
-        rows = [] if accounting is None else await self._rows(accounting)
-        wanted = [
-            row
-            for row in rows
-            if query.name in (None, row.name)
-            and query.scope in (None, row.scope)
-            and query.whose in (None, row.whose)
-        ]
+        counters = [] if accounting is None else await self._counters(accounting, query)
         if (tenant := asked.request.caller.tenant) is not None:
             directory = self._directory()
-            wanted = [_within(row) for row in wanted if self._is_of(tenant, row, directory)]
-        data, more = page(wanted, query, lambda row: row.id)
-        return Told(LimitList(data, more))
+            counters = [one for one in counters if self._is_of(tenant, one, directory)]
+        # The window of the page before may be over by now, so its start does not count.
+        after = None if query.after is None else windowless(query.after)
+        place = msgspec.structs.replace(query, after=after)
+        data, more = page(counters, place, lambda one: windowless(one.id))
+        rows = [self._row(one) for one in data]
+        return Told(LimitList([*map(_within, rows)] if tenant is not None else rows, more))
 
     def _directory(self) -> Directory:
         following = self._gateway.following
         return Directory(declared_of(self._gateway.config)) if following is None else following.directory
 
-    def _is_of(self, tenant: str, row: LimitObject, directory: Directory) -> bool:
+    def _is_of(self, tenant: str, one: _Counted, directory: Directory) -> bool:
         """Whether a counter counts only this tenant, or one key, team or user of it. False also if only the
         hash of the counted name is known.
         """
-        counter = read(row.id)
-        if row.whose is None or counter is None or not self._is_present(counter, row.scope, row.whose):
+        scope, whose = one.limit.subject, one.whose
+        if whose is None or not self._is_present(one.counter, scope, whose):
             return False
-        return self._tenant_of(row.scope, row.whose, directory) == tenant
+        return self._tenant_of(scope, whose, directory) == tenant
 
     def _tenant_of(self, scope: Subject, name: str, directory: Directory) -> str | None:
         """Return the name of the tenant that a counted subject belongs to: the tenant itself, or the tenant
@@ -192,17 +211,34 @@ class LimitsApi:
     async def remove_limit(self, asked: Asked) -> Told:
         return await self._added.answer("remove", "limits", asked)
 
-    async def _rows(self, accounting: Accounting) -> list[LimitObject]:
+    async def _counters(self, accounting: Accounting, query: LimitsWanted) -> list[_Counted]:
+        """Return the counters that the query asks for, the fullest first, without its page. Other requests
+        are served in between: there may be some hundred thousand limits.
+        """
         now = self._gateway.seams.now()
         following = self._gateway.following
         directory = None if following is None else following.directory
         limits, keys = accounting.limits, held_limits(self._gateway.config, directory)
-        known = {_key(one): one for one in (*limits.held, *keys, *limits.all)}
+        known: dict[_Key, Limit] = {}
+        for number, one in enumerate(chain((*limits.held,), keys, limits.all)):
+            if query.scope in (None, one.subject) and query.name in (None, one.name):
+                known[_key(one)] = one
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         standings = {} if accounting.ledger is None else await accounting.ledger.standings()
         refusals = accounting.watch.refusals(now)
         unused = dict(known)
-        rows = []
-        for name, standing in (_unused_counters(refusals, now) | dict(standings)).items():
+        found: list[_Counted] = []
+
+        def add(name: str, counter: Counter, limit: Limit, standing: Standing) -> None:
+            whose = _whose(limit, counter)
+            if query.whose in (None, whose):
+                refused = refusals.get(windowless(name), 0)
+                found.append(_Counted(name, counter, limit, standing, refused, whose))
+
+        for number, (name, standing) in enumerate((_unused_counters(refusals, now) | {**standings}).items()):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             counter = read(name)
             limit = None if counter is None else known.get(counter[:5])
             if counter is None or limit is None or counter.ends <= now:
@@ -211,26 +247,28 @@ class LimitsApi:
             if (counted := self._counted(limit.subject, whose)) != whose and shown(counted) != counter.value:
                 continue  # of an earlier tenant, team or user of the same name
             unused.pop(counter[:5], None)
-            rows.append(self._row(name, limit, standing, refusals.get(windowless(name), 0)))
-        for limit in unused.values():
+            add(name, counter, limit, standing)
+        for number, limit in enumerate(unused.values()):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             # Nobody has used it in this window or was refused. A limit for one name is shown with that name.
             value = self._counted(limit.subject, _only_name(limit) or "*")
             start = span(limit.window, limit.every, now).start
-            rows.append(self._row(f"{prefix_of(limit, value)}{start}", limit, _UNUSED, 0))
-        return sorted(rows, key=lambda row: (-row.percent, row.id))
+            name = f"{prefix_of(limit, value)}{start}"
+            counter = read(name)
+            assert counter is not None, "it was made here"
+            add(name, counter, limit, _UNUSED)
+        return sorted(found, key=lambda one: (-round(one.share * 100, 1), one.id))
 
-    def _row(self, id_: str, limit: Limit, standing: Standing, refused: int) -> LimitObject:
-        counter = read(id_)
-        assert counter is not None, "whoever calls has read it, or made it"
-        taken = standing.used + standing.reserved
-        share = taken / limit.most if limit.most else 1.0
+    def _row(self, one: _Counted) -> LimitObject:
+        counter, limit, standing, share = one.counter, one.limit, one.standing, one.share
         warned = limit.warn_at is not None and share >= limit.warn_at
         scale = NANO if limit.resource == "money" else 1
         return LimitObject(
-            id=id_,
+            id=one.id,
             name=limit.name,
             scope=limit.subject,
-            whose=_whose(limit, counter),
+            whose=one.whose,
             resource=limit.resource,
             unit=_unit(limit.resource),
             window=limit.window,
@@ -245,7 +283,7 @@ class LimitsApi:
             models=None if limit.models is None else sorted(limit.models),
             only=None if limit.only is None else sorted(limit.only),
             resets=None if counter.ends == inf else utc(counter.ends),
-            refused=refused,
+            refused=one.refused,
             source=source_of(limit, self._gateway.loaded),
         )
 
@@ -325,7 +363,7 @@ def _unused_counters(refusals: Iterable[str], now: float) -> dict[str, Standing]
     return found
 
 
-def _key(limit: Limit) -> tuple[str, Resource, Window | None, int, str]:
+def _key(limit: Limit) -> _Key:
     """Return the first five fields of `Counter` for this limit: those that all its counters share."""
     return limit.name, limit.resource, limit.window, limit.every, mark_of(limit.models)
 

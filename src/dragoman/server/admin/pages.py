@@ -15,8 +15,9 @@ T = TypeVar("T")
 
 class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The page of a list that a query asks for. after: the last entry of the page before: its id; in lists of
-    keys, tenants, teams, users and providers its name, in the list of prices its deployment, in the list of
-    added entries its `KIND/NAME`. None = the first page. limit: the most entries on the page.
+    tenants, teams, users and providers its name, in the list of keys its id or its name, in the list of
+    prices its deployment, in the list of added entries its `KIND/NAME`. None = the first page. limit: the
+    most entries on the page.
     """
 
     after: str | None = None

@@ -252,7 +252,9 @@ class Registry:
                 raise refused(problem.message, problem.path)
             for misfit in unkept(bounds, "key"):
                 if not misfit.odd:
-                    raise refused(misfit.message, misfit.place)
+                    one = not isinstance(wish.limits, list)
+                    place = misfit.place.replace("limits[0]", "limits", 1) if one else misfit.place
+                    raise refused(misfit.message, place)
 
     def warnings(self, may: Any) -> list[dict[str, Any]]:
         """Return a warning, as a JSON object, for each name in `providers`, `regions` and `faces` that
@@ -288,9 +290,12 @@ class Registry:
 
 
 def require_name(name: str) -> None:
-    """Raise RequestFailed (400) for the name of a key, tenant, team or user that is empty or too long, or has
-    a slash, a character that cannot be printed, or a blank at an end.
+    """Raise RequestFailed (400) for the name of a key, tenant, team or user that is empty or too long, that
+    has a slash, a character that cannot be printed, or a blank at an end, or that is `.` or `..`.
     """
+    if name in {".", ".."}:
+        # Clients of HTTP take these out of a path (RFC 3986, 5.2.4), so no path could name the entry.
+        raise refused("`.` and `..` cannot stand in the path of a URL", "name")
     if not name or len(name) > LONGEST or not name.isprintable() or "/" in name or name != name.strip():
         text = f"at most {LONGEST} printable characters, no slash, and no blank at an end"
         raise refused(text, "name")

@@ -221,6 +221,8 @@ class UsageApi:
             top=asked.top,
             rank=asked.rank,
         )
+        if begin >= end:
+            raise RequestFailed(_backwards(asked))
         if (found := problem(query)) is not None:
             raise RequestFailed(_invalid(*found))
         return query
@@ -242,7 +244,7 @@ class UsageApi:
             raise RequestFailed(_OTHER_TENANT)
         begin, end = self._span(asked)
         if asked.from_ is not None and begin >= end:
-            raise RequestFailed(_invalid("to", "is not later than `from`"))
+            raise RequestFailed(_backwards(asked))
         search = UsageSearch(
             begin=max(
                 0.0 if asked.from_ is None else begin, self._registry.usage_since(request.caller.tenant)
@@ -359,6 +361,14 @@ def _place(cursor: str | None) -> tuple[float, str] | None:
 def _unreadable(failed: StoreFailed) -> ir.Fault:
     text = f"Usage cannot be read: {failed}."
     return ir.Fault("unavailable", text, "usage_unreadable", retry_after=5.0, blame="gateway")
+
+
+def _backwards(asked: _Chosen) -> ir.Fault:
+    """Return the fault for a span that ends before it begins. It blames a field that the query states."""
+    if asked.to is None:
+        return _invalid("from", "is in the future")
+    default = ", which is the beginning of today" if asked.from_ is None else ""
+    return _invalid("to", f"is not later than `from`{default}")
 
 
 def _invalid(name: str, why: str) -> ir.Fault:

@@ -199,6 +199,26 @@ async def test_requests_at_once_are_counted_over_all_processes(valkey: ValkeySer
         await granted(other, one_place)
 
 
+async def test_a_refused_request_leaves_no_place_reserved_at_the_store(valkey: ValkeyServer) -> None:
+    """Its place was reserved while the store was asked for its other limit, and reports told of it."""
+    async with world(valkey) as all_of:
+        one, other = all_of.ledger(lease=600.0), all_of.ledger(lease=600.0)
+        place, request = claim("places", 100, resource="concurrency"), claim("requests", 2)
+        settle(one, await granted(one, place))
+        await granted(other, request)
+        await granted(other, request)
+        block = one._blocks.by_counter[place.counter]
+        asking = asyncio.create_task(refusal(one, place, request))
+        await asyncio.sleep(0)
+        assert block.reserved == 1
+        one._blocks.changed[block] = None  # another request has changed it
+        await asking
+        assert block.reserved == 0
+        async with asyncio.timeout(5.0):
+            while (await other.standings())[place.counter].reserved:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+
 async def test_a_soft_limit_is_counted_and_refuses_nobody(valkey: ValkeyServer) -> None:
     async with world(valkey) as all_of:
         one, other = all_of.ledger(), all_of.ledger()

@@ -148,6 +148,7 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
     [
         ({"name": "a/b"}, "name"),
         ({"name": " a"}, "name"),
+        ({"name": ".."}, "name"),
         ({"name": "anyone"}, "name"),
         ({"name": "keyless ollama"}, "name"),
         ({"name": "uid 0"}, "name"),
@@ -161,6 +162,8 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
         ({"name": "a", "expires": "soon"}, "expires"),
         ({"name": "a", "hash": "12"}, "hash"),
         ({"name": "a", "limits": {"request": 5}}, "limits.request"),
+        ({"name": "a", "limits": {"requests": ["5/min", "6/min"]}}, "limits.requests"),
+        ({"name": "a", "limits": [{"tokens": "1/day"}, {}]}, "limits[1]"),
         ({"name": "a", "colour": "red"}, "colour"),
     ],
 )
@@ -222,6 +225,30 @@ async def test_keys_in_pages(office: Office) -> None:
     assert ([one["name"] for one in first["data"]], first["has_more"]) == (["a", "ops"], True)
     rest = (await office.ask("GET", "/admin/keys?limit=2&after=ops")).body
     assert ([one["name"] for one in rest["data"]], rest["has_more"]) == (["p", "z"], False)
+
+
+async def test_a_page_begins_after_the_id_of_a_key(office: Office) -> None:
+    notes = {"of": "x"}
+    for name in ("l", "m", "z"):
+        made = await office.ask("POST", "/admin/keys", {"name": name, "metadata": notes})
+        notes = {"id": made.body["id"]}  # an id within another key is not that key's
+    first = (await office.ask("GET", "/admin/keys?limit=2")).body["data"]
+    assert [one["name"] for one in first] == ["l", "m"]
+    rest = (await office.ask("GET", f"/admin/keys?limit=1000&after={first[-1]['id']}")).body["data"]
+    assert [one["name"] for one in rest] == ["ops", "z"]
+    unknown = await office.ask("GET", f"/admin/keys?after=key_{'0' * 24}")
+    assert (unknown.status, unknown.body["error"]["param"]) == (400, "after")
+
+
+async def test_a_page_does_not_begin_after_the_id_of_another_tenants_key(office: Office) -> None:
+    for tenant in ("acme", "other"):
+        await office.ask("PUT", f"/admin/tenants/{tenant}", {})
+    theirs = (await office.ask("POST", "/admin/keys", {"name": "m", "tenant": "other"})).body["id"]
+    wish = {"name": "boss", "tenant": "acme", "scopes": ["admin"]}
+    boss = (await office.ask("POST", "/admin/keys", wish)).body
+    ours = await office.ask("GET", f"/admin/keys?after={boss['id']}", key=boss["key"])
+    foreign = await office.ask("GET", f"/admin/keys?after={theirs}", key=boss["key"])
+    assert (ours.status, foreign.status) == (200, 400)
 
 
 async def test_a_key_that_its_owner_has_already(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from dragoman.accounts.limits import Limit
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import Seams
+from dragoman.server.admin import limits as limits_module
 from dragoman.server.admin.limits import OPERATIONS, source_of
 from dragoman.server.app import App
 from tests.unit.turns.asking import Answer, Talk
@@ -131,6 +133,38 @@ async def test_some_limits_and_pages(office: Office) -> None:
     after = first["data"][-1]["id"].replace("|", "%7C")
     assert len(await office.limits(f"?after={after}")) == 1
     assert (await office.ask("GET", "/admin/limits?scope=x")).status == 400
+
+
+async def test_a_page_begins_after_a_counter_whose_window_is_over(office: Office) -> None:
+    every = [one["id"].rpartition("|")[0] for one in await office.limits()]
+    first = await office.limits("?limit=2")
+    after = next(one["id"] for one in first if one["window"] == "minute")
+    office.now += 60
+    rest = await office.limits(f"?after={after.replace('|', '%7C')}")
+    place = every.index(after.rpartition("|")[0])
+    assert [one["id"].rpartition("|")[0] for one in rest] == every[place + 1 :]
+    assert (await office.ask("GET", "/admin/limits?after=nothing")).status == 400
+
+
+async def test_others_are_served_while_many_limits_are_listed(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [Limit(f"key {n}", "requests", 9, "day", only=frozenset({f"{n}"})) for n in range(5_000)]
+    monkeypatch.setattr(limits_module, "held_limits", lambda *_: iter(many))
+    turns, done = 0, False
+
+    async def others() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    listed = await office.limits("?limit=1000&scope=key")
+    done = True
+    await other
+    assert len(listed) == 1000
+    assert turns > 2 * 5_000 / limits_module._AT_ONCE
 
 
 async def test_a_limit_that_is_added_holds_at_once_and_counts_on(office: Office) -> None:

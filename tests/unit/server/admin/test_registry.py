@@ -8,12 +8,12 @@ from dragoman.errors import RequestFailed
 from dragoman.server.admin.registry import LONGEST, declared, missing, refused, require_name, taken
 
 
-@pytest.mark.parametrize("name", ["a", "ci agent", "é", "x" * LONGEST])
+@pytest.mark.parametrize("name", ["a", "...", "ci agent", "é", "x" * LONGEST])
 def test_a_name_that_can_be_one(name: str) -> None:
     require_name(name)
 
 
-@pytest.mark.parametrize("name", ["", " a", "a ", "a/b", "a\nb", "x" * (LONGEST + 1)])
+@pytest.mark.parametrize("name", ["", ".", "..", " a", "a ", "a/b", "a\nb", "x" * (LONGEST + 1)])
 def test_a_name_that_cannot(name: str) -> None:
     with pytest.raises(RequestFailed) as caught:
         require_name(name)
