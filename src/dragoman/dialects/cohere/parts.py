@@ -40,7 +40,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
     """Return the block of a content part. A part of an unknown type, or of an invalid form, becomes an
-    ir.Native, so nothing is raised.
+    ir.Native.
     """
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
@@ -188,9 +188,8 @@ def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report the seal, the cache mark and the leftovers of a block, because none of them is written.
-    Leftovers of Cohere's own dialect, and those that are null, are dropped without a report. where: the
-    block's IR path.
+    """Report the seal, the cache mark and another dialect's leftovers of a block, none of which is written.
+    where: the block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore({}, block.extra, draft.report, where)
