@@ -333,8 +333,8 @@ class EstimateUsage:
 
     def so_far(self) -> ir.Usage:
         """Return an estimated usage: the tokens of the request, and of the output in all events that were
-        fed. Other counts that the stream stated without input and output stay, and so does the output of a
-        Start, if it is more than the estimated one.
+        fed. Other counts that the stream stated without the prompt's tokens stay; so does a stated number of
+        output tokens that is larger than the estimated one.
         """
         said, thought = self.tokens()
         stated = self._stated_beside

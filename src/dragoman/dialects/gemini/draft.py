@@ -21,10 +21,9 @@ SIGNATURE = "thoughtSignature"
 class Draft(msgspec.Struct):
     """The facts about a request or an answer that the encoders of its parts need.
 
-    report: gets the changes and losses. own: True = the request or answer was decoded from this dialect, so
-    its parts are not repaired. answer: True = an answer for a client, False = a request for a provider.
-    quirks, facts: of the provider and of the model that get the request; in an answer they have their default
-    values.
+    report: gets the changes and losses. own: True = the request or answer was decoded from this dialect.
+    answer: True = an answer for a client, False = a request for a provider. quirks, facts: of the provider
+    and of the model that get the request; in an answer they have their default values.
     """
 
     report: Report
