@@ -25,7 +25,7 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def is_blank(usage: Mapping[str, Any]) -> bool:
-    """Whether a usage object counts nothing: `prompt_tokens`, `completion_tokens` and `total_tokens` are 0 or
+    """Whether a usage object counts nothing: `prompt_tokens`, `completion_tokens`, `total_tokens` are 0 or
     missing.
     """
     return not (usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"))

@@ -110,7 +110,7 @@ def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """Return the body for the client. It has the response's first candidate; further candidates are reported
-    as lost. Without any candidate, the message has no content. Raises RequestFailed if the response has an
+    as lost. Without a candidate, the message has no content. Raises RequestFailed if the response has an
     error.
     """
     if response.error is not None:

@@ -183,9 +183,7 @@ class CohereDecoder:
         events.append(ir.Start(NAME, head.get("id"), extra=extra))
 
     def _keep(self, extra: ir.Extra) -> None:
-        """Count leftovers that stay in memory until the stream ends. Raises WireError if they are too
-        many.
-        """
+        """Count leftovers that stay in memory until the stream ends. Raises WireError for too many."""
         for name, value in (extra or {}).get(NAME, {}).items():
             self._seen.add(name)
             refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the stream")
