@@ -100,7 +100,7 @@ def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compati
     cannot express (`wishes`) are in no group.
 
     If the two are the same protocol, a feature that a relay can pass is refused (`_is_refused`) or loses
-    nothing. Only the other features are tried with the encoder.
+    nothing. Only the other features are translated.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []

@@ -415,10 +415,9 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
     namespace and name of each of these functions). A tool is not replaced if the request has a function of
     the same namespace and name.
 
-    Calls of such tools in the history become calls of functions, a block of the client's protocol
-    (`ir.Native`) becomes the block that it stands for, if there is one, and functions that a message of the
-    history adds are offered from the beginning. All this happens only if a tool was replaced, or if the
-    history has an `ir.Native`. report: gets a change for each replaced or added tool.
+    If a tool was replaced, or the history has an `ir.Native`, the history changes in the same way, and
+    functions that a message of the history adds are offered from the beginning. report: gets a change for
+    each replaced or added tool.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []

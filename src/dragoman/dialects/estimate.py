@@ -263,16 +263,15 @@ class EstimateUsage:
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed: none once a Tally has stated the tokens of the prompt and of the
-        answer; only Tally after a Start with both, and after a Tally with the answer's tokens alone.
-        """
+        """The kinds of events to feed. They become fewer when the stream states its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the events that take the place of this event: for most events, the event itself. The tokens
-        of the prompt are added to a Tally that lacks them. If the stream has not stated the tokens of the
-        answer, a Tally with the estimated ones is inserted before the End, unless this adds nothing. A Tally
-        with impossible counts, or without input, output and reasoning, is left out; a Start loses a usage
-        with impossible counts.
+        """Return the events that take the place of this event: for most events, the event itself. Once a
+        Tally has stated the tokens of the prompt and of the answer, all events are returned unchanged. Before
+        that, a Tally without the prompt's tokens gets them, a Tally with impossible counts, or without input,
+        output and reasoning, is left out, and a Start loses a usage with impossible counts. If the answer's
+        tokens were not stated, a Tally with the estimated ones is inserted before the End, unless it adds
+        nothing.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -333,8 +332,8 @@ class EstimateUsage:
 
     def so_far(self) -> ir.Usage:
         """Return an estimated usage: the tokens of the request, and of the output in all events that were
-        fed. Other counts that the stream stated without the prompt's tokens stay; so does a stated number of
-        output tokens that is larger than the estimated one.
+        fed. Other counts that the stream stated may stay, and so may the output of a Start, if it is more
+        than the estimated one.
         """
         said, thought = self.tokens()
         stated = self._stated_beside

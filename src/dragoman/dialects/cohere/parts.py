@@ -87,9 +87,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
     loss: a message cannot contain this kind of block (a call, for example), it is a Native of another
     dialect, or it is thinking of another dialect without a text. where: the block's IR path.
 
-    Raises WireError for media that no part can hold, because without the medium the model would answer
-    another question: sound, a video, or a document whose text is not in the block (`unsupported_modality`),
-    and an image that is only the id of a file (`unsupported_value`).
+    Raises WireError for media that no part can hold: sound, a video, or a document whose text is not in the
+    block (`unsupported_modality`), and an image that is only the id of a file (`unsupported_value`).
     """
     write = _WRITERS.get(type(block))
     if write is None:
