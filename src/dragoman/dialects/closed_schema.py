@@ -83,8 +83,7 @@ class ClosedSchema:
     out and not reported; a reference by an anchor gets the anchor's JSON pointer.
 
     All other keywords that the API refuses, or whose value it refuses (`minItems: 2`), are removed and
-    reported as losses. Their values are written as text into the `description` of the same schema object, as
-    the official clients do.
+    reported as losses. Their values are written as text into the `description` of the same schema object.
 
     report: gets the changes and losses. api: the name of the API, for the loss reasons that clients read.
     """

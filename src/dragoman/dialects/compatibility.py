@@ -99,8 +99,8 @@ def translated(face: str, dialect: str, quirks: Quirks, facts: Facts) -> Compati
     names of protocols, in `DIALECTS`). quirks: of the vendor. facts: of the model. Features that `face`
     cannot express (`wishes`) are in no group.
 
-    If the two are the same protocol, a feature is translated only if a relay cannot pass it because of the
-    quirks or facts. All other features are relayed: each is refused (`_is_refused`), or loses nothing.
+    If the two are the same protocol, a feature that a relay can pass is refused (`_is_refused`) or loses
+    nothing. Only the other features are translated.
     """
     features: list[str] = []
     losses: list[tuple[str, Loss]] = []
@@ -130,13 +130,10 @@ def _passes(request: ir.Request, face: Dialect, quirks: Quirks, facts: Facts) ->
 
 
 def _is_refused(wish: str, face: Dialect, quirks: Quirks, facts: Facts) -> bool:
-    """Whether a relayed request of the protocol `face` with the feature `wish` is refused, by the gateway or
-    by the server. The gateway refuses what the model is known not to support. Thinking counts as refused for
-    a model that is known not to think.
-
-    The server's refusals are not known. A server that accepts more values than the protocol's author
-    (`quirks.widens`) is assumed to refuse nothing. Any other server is assumed to refuse a feature that, for
-    a client of another protocol, cannot be encoded or is encoded with a loss.
+    """Whether a relayed request of the protocol `face` with the feature `wish` counts as refused. It does if
+    the model is known not to support the feature. Otherwise, a server that accepts the same values as the
+    protocol's author (`quirks.widens`) is assumed to refuse what the encoder, for a client of another
+    protocol, refuses or loses; any other server is assumed to refuse nothing.
     """
     request = _request(face.name, wish)
     if refuse(request, facts) is not None or (wish == "reasoning" and facts.reasoning is False):

@@ -20,20 +20,18 @@ _FORM = tuple(field for field in ir.Output.__struct_fields__ if field not in _BE
 
 
 def with_defaults(request: ir.Request, defaults: Mapping[str, Any], system_prompt: str | None) -> ir.Request:
-    """Return the request with the configured defaults in the fields of `ir.Request` and `ir.Sampling` that
-    are None, in those of `ir.Request` that have the default of the client's protocol (`LEFT_OUT`), and with
-    the defaults that have no field in the IR as members of `extra`. A value that the client stated is never
-    replaced. A group of settings other than `sampling` and `output` counts as one field. In `output`, the
-    form of the answer (`response_format`) counts as one field: it is not stated if it is text without any
-    leftovers.
+    """Return the request with the configured defaults in the fields that the client left out. A group of
+    settings other than `sampling` and `output` counts as one field, and so does the form of the answer
+    (`response_format`). Defaults that have no field in the IR become members of `extra`, unless the client
+    stated them.
 
-    The names of the filled fields are marked in the request's `forms` (`MADE`) if the client speaks another
-    protocol than chat, so that an encoder of its own protocol adapts these values to what the API accepts.
+    If the client speaks another protocol than chat, the names of the filled fields are marked in the
+    request's `forms` (`MADE`), so that an encoder of its own protocol adapts these values to what the API
+    accepts.
 
-    defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. For a client of
-    another protocol than chat, reasoning, a form of the answer and a service tier that come from here are
-    marked by `MADE`. system_prompt: becomes the request's system text, unless the client sent system text
-    itself (`opens_with_system`); None = no default.
+    defaults: members of an OpenAI chat body; a model, messages and `stream` are ignored. system_prompt:
+    becomes the request's system text, unless the client sent system text itself (`opens_with_system`); None =
+    no default.
     """
     changes: dict[str, Any] = {}
     if defaults:
@@ -96,8 +94,8 @@ def _output(stated: ir.Output, given: ir.Output, beside: Mapping[str, Any]) -> i
 def _absent(
     request: Any, given: Any, fields: tuple[str, ...], left_out: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return the values of these fields in `given`, without those that are None and those that `request` has.
-    left_out: fields that count as absent whatever their value is.
+    """Return the values of these fields in `given`, except those that are None, that `request` states, or
+    that stand in `_WHOLE`. left_out: fields that count as absent whatever their value is.
     """
     return {
         field: value

@@ -156,9 +156,8 @@ def kind_of(said: Body, status: int | None) -> Kind:
     """Return the kind of the failure that an error body (`said`) and its status describe. status: the HTTP
     status; None = the error came without one.
 
-    With a status, the result is the status's kind, unless the body shows a more exact kind: a kind in
-    `_REFINES` by its code or type, or a kind by fragments of the message for the statuses 400, 413, 422 and
-    429. Without a status, the body alone decides; "upstream" = nothing in it shows a kind.
+    With a status, the result is the status's kind, unless a code or the message in the body shows a more
+    exact kind. Without a status, the body alone decides; "upstream" if nothing in it shows a kind.
     """
     metadata = said.rest.get("metadata")
     words = (said.code, said.type, metadata.get("error_type") if isinstance(metadata, dict) else None)
@@ -184,9 +183,8 @@ def _by_text(text: str) -> Kind | None:
 
 
 def keeps_code(fault: Fault) -> bool:
-    """Whether a client may get a fault's code unchanged. False if the code is in `CODES` and stands there for
-    another kind than the fault's, except "invalid_request". True for all other codes, for a missing code, and
-    for each fault of the kind "untranslatable".
+    """Whether a client may get a fault's code unchanged. True if the fault's kind is "untranslatable", or if
+    its code is missing, is not in `CODES`, or stands there for this kind or for "invalid_request".
     """
     said = CODES.get((fault.code or "").lower(), fault.kind)
     return fault.kind == "untranslatable" or said in {fault.kind, "invalid_request"}

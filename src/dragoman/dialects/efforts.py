@@ -24,13 +24,12 @@ _RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def effort_of(wish: ir.Reasoning, facts: Facts, report: Report, member: str) -> str | None:
-    """Return the effort word to send; None = no effort is sent. The mode "off" comes first: it gives "none".
-    Then comes the effort that `wish` states; without one, the word that stands for its budget or its mode
-    "on" (in this order) is taken (`_implied`).
+    """Return the effort word to send; None = no effort is sent. The mode "off" gives "none". Otherwise the
+    stated effort comes before the budget, and the budget before the mode "on".
 
     If the model is known not to support this word (`facts.efforts`), the nearest supported word is returned;
-    an unknown word counts as "medium". This is never "none", unless the model supports no other word. report:
-    gets each deviation from the wish. member: the body's member that will hold the effort, for the report.
+    this is "none" only if the model supports no other word. report: gets the deviations from the wish.
+    member: the body's member that will hold the effort, for the report.
     """
     lose_effort(wish, report)
     effort = (wish.effort if wish.mode != "off" else None) or _implied(wish, report, member)
@@ -57,10 +56,8 @@ def lose_effort(wish: ir.Reasoning, report: Report) -> None:
 
 def _implied(wish: ir.Reasoning, report: Report, member: str) -> str | None:
     """Return the effort word for a wish without an effort; None = no effort is sent. The mode "off" gives
-    "none". Otherwise the budget 0 gives "none", a positive budget the other word whose budget in
-    `EFFORT_BUDGETS` is nearest, and a negative budget None. Without a budget, the mode "on" gives "medium",
-    any other mode None. What becomes of the mode or the budget is reported.
-
+    "none". Otherwise the budget decides; if there is none, the mode "on" gives "medium". The budget 0 gives
+    "none", a positive budget the other word with the nearest budget in `EFFORT_BUDGETS`, a negative one None.
     member: the body's member that will hold the effort, for the report.
     """
     if wish.mode == "off":

@@ -104,10 +104,8 @@ def emulate(request: ir.Request, target: Able, facts: Facts, quirks: Quirks, rep
     """Return the request with replacements for features that the target's protocol, the model or the vendor
     lacks, and the description of how to undo them in the response.
 
-    target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets a
-    change for each replacement in the tools, the tool choice, the output and the stream (calls in the history
-    are not reported one by one), and a loss if the replacement guarantees less than the feature, or drops a
-    setting.
+    target: the features of the target's protocol. facts: of the model. quirks: of the vendor. report: gets
+    changes, and a loss if a replacement guarantees less than the feature, or drops a setting.
     """
     request = _with_named_choice(_with_json_mode(request, report), report)
     plain: list[Named] = []
@@ -417,10 +415,9 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
     namespace and name of each of these functions). A tool is not replaced if the request has a function of
     the same namespace and name.
 
-    Calls of such tools in the history become calls of functions, a block of the client's protocol
-    (`ir.Native`) becomes the block that it stands for, if there is one, and functions that a message of the
-    history adds are offered from the beginning. All this happens only if a tool was replaced, or if the
-    history has an `ir.Native`. report: gets a change for each replaced or added tool.
+    If a tool was replaced, or the history has an `ir.Native`, the history changes in the same way, and
+    functions that a message of the history adds are offered from the beginning. report: gets a change for
+    each replaced or added tool.
     """
     offered, messages = list(request.tools or ()), request.messages
     plain: list[Named] = []
@@ -441,8 +438,8 @@ def _with_plain_tools(request: ir.Request, report: Report) -> tuple[ir.Request, 
 
 
 def _offer_known(messages: Sequence[ir.Message], offered: list[ir.Tool], report: Report) -> None:
-    """Append to `offered` the functions that messages of the history add, and report a change for each. If
-    `offered` already has a function of the same namespace and name, nothing is appended or reported.
+    """Append to `offered` the functions that messages of the history add, and report a change for each. A
+    function is left out if `offered` already has one of the same namespace and name.
     """
     known = {named(tool) for tool in offered if isinstance(tool, ir.Function)}
     for index, message in enumerate(messages):

@@ -33,10 +33,8 @@ whose value is a non-empty text counts."""
 
 
 def of_headers(headers: Mapping[str, str]) -> str | None:
-    """Return the end user that the headers name; None = no header names one. If several headers name one, the
-    first of `HEADERS` counts. A blank or unprintable value names nobody (`_name`). A name is at most
-    `LONGEST` characters long; of a name that Claude Code makes, only the part for the person is returned.
-    headers: with lower-case names.
+    """Return the end user that the headers name (see `_name`); None = no header names one. If several headers
+    name one, the first of `HEADERS` counts. headers: with lower-case names.
     """
     return next((found for name in HEADERS if (found := _name(headers.get(name)))), None)
 
@@ -44,9 +42,8 @@ def of_headers(headers: Mapping[str, str]) -> str | None:
 def of_body(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> str | None:
     """Return the end user that a request's decoded body names; None = neither the body nor `metadata` names
     one. The first of these that names one counts: `safety_identifier`, `user`, and then `user_id`, `user` and
-    `end_user` in the objects `metadata` and `litellm_metadata` of the body. The name is shortened as by
-    `of_headers`. metadata: the metadata that the gateway has removed from the body; the same three members
-    are searched in it last.
+    `end_user` in the objects `metadata` and `litellm_metadata` of the body (see `_name`). metadata: the
+    metadata that the gateway has removed from the body; the same three members are searched in it last.
     """
     for name in _MEMBERS:
         if found := _name(body.get(name)):

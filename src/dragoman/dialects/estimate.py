@@ -87,13 +87,9 @@ def whole_cost(
     share: float,
     stated: ir.Usage | None = None,
 ) -> ir.Usage:
-    """Return the usage of a complete stream. It is marked as estimated if a part of it is estimated.
-
-    If the stream stated a usage (`is_unstated` is False), this usage is returned, with an estimate of the
-    tokens that it lacks, of the prompt or of the answer. Otherwise input, output and reasoning are estimated;
-    reasoning is None if the events have no thinking.
-    The other counts of the stated usage (of a cache, of units) stay; of a usage with an impossible count,
-    only the amounts in `detail` that do not count tokens stay.
+    """Return the usage of a complete stream: the stated one, with an estimate of the tokens that it lacks, of
+    the prompt or of the answer. It is marked as estimated if a part of it is estimated. If the stream stated
+    no usage, or one with an impossible count (`is_unstated`), input, output and reasoning are estimated.
 
     request: the request, or its size in bytes if the request is too large for counting its tokens. model: the
     upstream's name for the model. events: the events of the stream's beginning. share: the length of the
@@ -117,11 +113,10 @@ def cost_so_far(
 ) -> ir.Usage:
     """Return the usage of a stream that broke off. It is marked as estimated if tokens in it are estimated.
 
-    If the stream stated its final output tokens, the stated usage is returned, with an estimate of the
-    tokens that it lacks, of the prompt or of the answer's text. Otherwise the output is estimated, and the
-    input too if the stream did not state it. The other stated counts stay, and the calls of provider tools in
-    `events` count if they are more than the stated ones. Of a usage with an impossible count, only the
-    amounts in `detail` that do not count tokens stay.
+    If the stream stated its final output tokens, the stated usage is returned, with an estimate of the tokens
+    that it lacks. Otherwise the output is estimated, and the input too if the stream did not state it; calls
+    of provider tools in `events` count if they are more than the stated ones. A usage with an impossible
+    count states no tokens.
 
     request: the request, or its size in bytes. model: the upstream's name for the model. events: the events
     of the stream's beginning. share: the length of the stream so far divided by the length of this beginning;
@@ -153,8 +148,7 @@ def cost_so_far(
 
 def said_so_far(model: str, events: Iterable[ir.Event], share: float) -> int:
     """Return the estimated number of output tokens, thinking included, of a running stream; or the largest
-    number in a Tally without impossible counts, if it is more. The counts of a Start say nothing about the
-    length: Anthropic states the first token there.
+    number in a Tally without impossible counts, if it is more.
 
     model: the upstream's name for the model. events: the events of the stream's beginning. share: the length
     of the stream so far divided by the length of this beginning; the counted tokens are multiplied by it.
@@ -269,22 +263,15 @@ class EstimateUsage:
         self._held = (0, 0)  # tokens of text and of thinking in whole blocks
         self._said = self._thought = 0  # bytes of text and of thinking in deltas
         self.takes: frozenset[type] = _COUNTED
-        """The kinds of events to feed: none once a Tally has stated the tokens of the prompt and of the
-        answer; only Tally after a Start with both, and after a Tally with the answer's tokens alone.
-        """
+        """The kinds of events to feed. They become fewer when the stream states its usage."""
 
     def feed(self, event: ir.Event) -> Sequence[ir.Event]:
-        """Return the events that take the place of this event: for most events, the event itself.
-
-        Once a Tally has stated a usage with the tokens of the prompt and of the answer, all events are
-        returned unchanged. A Tally with output but without the prompt's tokens gets those that the stream has
-        stated before, or else an estimate of them, and no Tally is inserted at the end. If the latest usage
-        has the prompt's tokens but not the answer's, a Tally with an estimate of these is inserted before the
-        End, unless the answer has no tokens. In all other streams, a Tally with an estimated usage is
-        inserted before the End.
-        It has the other counts (for example of a cache) of a Start or Tally without input and output; such a
-        Tally itself is left out. If a Start states more output tokens than are estimated, its output stays. A
-        Tally with impossible counts is left out; a Start with impossible counts loses its usage.
+        """Return the events that take the place of this event: for most events, the event itself. Once a
+        Tally has stated the tokens of the prompt and of the answer, all events are returned unchanged. Before
+        that, a Tally without the prompt's tokens gets them, a Tally with impossible counts, or without input,
+        output and reasoning, is left out, and a Start loses a usage with impossible counts. If the answer's
+        tokens were not stated, a Tally with the estimated ones is inserted before the End, unless it adds
+        nothing.
         """
         if type(event) not in self.takes:
             return (event,)
@@ -345,8 +332,8 @@ class EstimateUsage:
 
     def so_far(self) -> ir.Usage:
         """Return an estimated usage: the tokens of the request, and of the output in all events that were
-        fed. Other counts that the stream stated without input and output stay, and so does the output of a
-        Start, if it is more than the estimated one.
+        fed. Other counts that the stream stated may stay, and so may the output of a Start, if it is more
+        than the estimated one.
         """
         said, thought = self.tokens()
         stated = self._stated_beside

@@ -40,8 +40,7 @@ _MAX_MESSAGE = 4000
 _LONGEST_WAIT = 7 * 86_400
 """The most seconds in a `retry-after` header to a client. A provider may state a number of 300 digits."""
 _MAX_READ = 64 * 1024
-"""The most characters of an error body that are cleaned of secrets; all further text is dropped. Cleaning so
-many characters takes a fifth of a second at most; a real error takes a hundredth of that."""
+"""The most characters of a JSON error body that are cleaned of secrets; all further text is dropped."""
 _BY_STATUS: dict[int, Kind] = {
     400: "invalid_request",
     401: "authentication",
@@ -208,10 +207,9 @@ _ENDS = {name: re.compile(f"</{name}>", re.IGNORECASE) for name in ("script", "s
 
 
 def _untagged(text: str) -> str:
-    """Return the readable text of HTML, without tags, scripts and styles; their places become spaces. Each
-    `<` counts as the beginning of a tag, which ends at the next `>`. The content of a script or style without
-    its end tag (exactly `</script>`) stays, and so does a last tag without `>`. Character
-    references (`&amp;`) stay. The time is proportional to the length of the HTML, even if no tag is closed.
+    """Return the readable text of HTML, without tags, and without scripts and styles that have an end tag;
+    their places become spaces. Each `<` counts as the beginning of a tag, which ends at the next `>`. The
+    time is proportional to the length of the HTML, even if no tag is closed.
     """
     pieces: list[str] = []
     at = 0
@@ -277,12 +275,12 @@ _RAISED = re.compile(r"(?:[A-Za-z_$][\w$]{0,80}\.){0,12}[A-Z]\w{0,80}(?:Error|Ex
 
 
 def untraced(text: str) -> str:
-    """Return a text without stack traces and paths of the provider's machine. A text without a trace or path
-    is returned unchanged.
+    """Return a text without stack traces and paths of the provider's machine. A text in which neither is
+    found is returned unchanged.
 
     Otherwise only one sentence (at most one line) is returned: the first of the text or, if the text begins
-    with a trace, the first sentence of the error message inside the trace, without the name of the exception.
-    A path becomes "[path]". "" = there is no such sentence.
+    with a trace, of the error message inside the trace. A path becomes "[path]". "" = there is no such
+    sentence.
     """
     trace = _TRACE.search(text)
     if trace is None and not _PATH.search(text):

@@ -56,11 +56,10 @@ _DONE: Final = frozenset({"truncation"})
 class Fields:
     """How one dialect handles the fields of a request.
 
-    handled: function -> the names of the fields that the function handles: it writes their values, changes
-    the values to values that the API accepts, or refuses them. lost: name of a field for which the protocol
-    has no member -> the loss reason that a client reads. In `lost`, the name of a group of settings
-    (`reasoning`) stands for all fields of the group. The attribute `handled` is the list of the handled
-    fields, without the functions.
+    handled: function -> the names of the fields that the function handles: it writes, adapts, reports or
+    refuses their values. lost: name of a field for which the protocol has no member -> the loss reason that a
+    client reads. In `lost`, the name of a group of settings (`reasoning`) stands for all fields of the group.
+    The attribute `handled` is the list of the handled fields, without the functions.
 
     Raises TypeError if a field of `PLACES` that is not in `_DONE` is missing, if a name is stated twice, or
     if a name is neither a field in `PLACES` nor, in `lost`, a group. A field of a lost group may be handled.

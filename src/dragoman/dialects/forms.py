@@ -91,9 +91,8 @@ def edited(form: Form, edits: Mapping[str, Any]) -> Form:
     name.
 
     edits: name, without `[]` -> new value. None, [] and `msgspec.UNSET` remove the field. Another list makes
-    several fields `NAME[]`. The new value stands in the place of the form's first field of this name; all
-    fields of this name are removed, even files. If the form has no field of this name, the new value is added
-    at the beginning.
+    several fields `NAME[]`. A new value replaces all fields of this name, even files, and stands in the place
+    of the first of them; if there is none, at the beginning.
     """
     left = dict(edits)
     kept: list[Field] = []

@@ -199,12 +199,10 @@ def take(body: dict[str, Any], head: dict[str, msgspec.Raw], dialect: str, maps:
     """Remove the members that are for the gateway from one body, in place, and return their values.
 
     body: the decoded body. head: the same body with raw values, for the relay; it is changed in the same way.
-    dialect: the client's protocol. Raises WireError if the body names further models in a wrong form.
-
-    maps: the members that this protocol defines. They stay in the body, except that some or all members of a
-    metadata object may be removed (`_own_part`). Three kinds of other members stay, too: one whose value has
-    the protocol's own meaning (`_OTHERS`), `tags` if it is not a list with at least one non-blank text, and
-    `metadata` or `litellm_metadata` if it is empty or not an object.
+    dialect: the client's protocol. maps: the members that this protocol defines; they stay in the body,
+    except for members of a metadata object (`_own_part`). Other members stay if their value cannot be meant
+    for the gateway, such as `tags` without a text. Raises WireError if the body names further models in a
+    wrong form.
     """
     metadata: dict[str, Any] = {}
     tags: list[str] = []
@@ -267,11 +265,10 @@ def _own_part(
     the object's name in the body. value: the object; {} is returned for any other value. maps: the members
     that the client's protocol (`dialect`) defines.
 
-    If the protocol does not define `key`, all members are returned. If all values are strings or null, or if
-    only `user_id` has another value, the object is the protocol's own: {} is returned. Otherwise the object
-    is meant for the gateway. Then, for Anthropic's protocol, all members except `user_id` are returned; for
-    OpenAI's chat without `store`, all members; in any other case, the members that are neither strings nor
-    null.
+    If the protocol does not define `key`, all members are returned. If all values except that of `user_id`
+    are strings or null, the object is the protocol's own: {} is returned. Otherwise the object is meant for
+    the gateway. Then all members are returned for OpenAI's chat without `store`, all except `user_id` for
+    Anthropic's protocol, and in any other case those that are neither strings nor null.
     """
     if not isinstance(value, dict):
         return {}

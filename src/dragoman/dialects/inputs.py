@@ -34,10 +34,9 @@ def text_of(item: ir.Tokens, index: int, model: str | None, report: Report, to: 
     """Return the text of one input that consists of token ids.
 
     index: the input's position in the request. model: the requested model's name, as the client wrote it; it
-    decides the vocabulary (None = unknown). report: gets a change. It also gets a loss if tokens at the start
-    or the end are only a part of a character; these tokens are left out. to: the JSON path of the text in the
-    encoded body. Raises WireError if the model's vocabulary is not available or lacks one of the ids, or if
-    the tokens are not valid text.
+    decides the vocabulary (None = unknown). report: gets a change, and a loss if incomplete characters at the
+    start or the end are left out. to: the JSON path of the text in the encoded body. Raises WireError if the
+    model's vocabulary is not available or lacks one of the ids, or if the tokens are not valid text.
     """
     where = f"inputs[{index}]"
     try:

@@ -25,8 +25,8 @@ def vendor_usage(chunk: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def is_blank(usage: Mapping[str, Any]) -> bool:
-    """Whether a usage object counts no tokens. Such an object at the end of a stream does not replace an
-    earlier one that counts some: counts only grow.
+    """Whether a usage object counts nothing: `prompt_tokens`, `completion_tokens`, `total_tokens` are 0 or
+    missing.
     """
     return not (usage.get("prompt_tokens") or usage.get("completion_tokens") or usage.get("total_tokens"))
 
@@ -34,11 +34,11 @@ def is_blank(usage: Mapping[str, Any]) -> bool:
 def rest_of(wire: Mapping[str, Any], written: Mapping[str, Any], within: str = "") -> dict[str, Any]:
     """Return the leftovers of a usage object: the members of `wire` that `written` lacks or has with another
     value. Null members are left out. If both have an object under the same name, the members of this object
-    are compared one by one, and get dotted names: `prompt_tokens_details.NAME`.
+    are compared one by one, and get dotted names: `prompt_tokens_details.NAME`. Objects inside such an object
+    are compared as a whole.
 
     wire: the object that a provider sent. written: the object that the encoder makes of the decoded counts.
-    within: put before each name; "" = `wire` is the whole usage object, otherwise the two are the objects of
-    one member, and objects inside them are compared as a whole.
+    within: put before each name; callers leave it empty.
     """
     rest: dict[str, Any] = {}
     for key, value in wire.items():

@@ -21,11 +21,11 @@ refuse this member.
 
 
 def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, Put]) -> WireRequest:
-    """Return the request with a copy of its body, which the functions of `puts` have changed. Only those
-    functions are called whose name is in `widens`. The request itself is not changed.
+    """Return a copy of the request, in whose body the functions of `puts` with a name in `widens` have
+    removed or corrected values. The request itself is not changed.
 
     widens: names of the values that the server accepts; a name that is not in `puts` changes nothing. puts:
-    name -> the function that removes or corrects the values of this name in a body.
+    name -> the function for the values of this name.
     """
     body = dict(wire.body)
     for name, put in puts.items():
@@ -35,16 +35,14 @@ def put_right(wire: WireRequest, widens: frozenset[Wider], puts: Mapping[Wider, 
 
 
 def put_stop(body: _Body) -> None:
-    """Remove `stop` if it is a list of texts. The list may have any length, also one that OpenAI accepts."""
+    """Remove `stop` if it is a list of texts, of any length."""
     stop = body.get("stop")
     if type(stop) is list and all(type(text) is str for text in stop):
         del body["stop"]
 
 
 def put_max_tokens(body: _Body) -> None:
-    """Remove `max_tokens`, and `max_completion_tokens`, if it is an integer below 1. Servers that accept such
-    a limit understand it as no limit.
-    """
+    """Remove `max_tokens`, and `max_completion_tokens`, if it is an integer below 1."""
     for member in ("max_tokens", "max_completion_tokens"):
         if type(most := body.get(member)) is int and most < 1:
             del body[member]

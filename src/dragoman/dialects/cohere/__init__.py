@@ -17,9 +17,9 @@ The main replacements of features that the protocol lacks:
   documents: text;
 - images in messages of the assistant or in tool results: moved to a user message.
 
-Not implemented, because Cohere has replaced them: /v1/chat and /v1/generate (their models are retired or also
-at /v2/chat, https://docs.cohere.com/docs/migrating-v1-to-v2, read 2026-11), and /v1/tokenize, which counts
-the tokens of a text, not those of a conversation.
+Not implemented: /v1/chat and /v1/generate, which Cohere has replaced (their models are retired or also at
+/v2/chat, https://docs.cohere.com/docs/migrating-v1-to-v2, read 2026-11), and /v1/tokenize, which counts the
+tokens of a text, not those of a conversation.
 """
 
 from __future__ import annotations

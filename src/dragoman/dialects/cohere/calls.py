@@ -19,8 +19,8 @@ _NOTHING: Final = "null"
 
 def decode_call(call: Any) -> ir.ToolCall:
     """Decode one call: an entry of a message's `tool_calls`, or the object that a stream event has as
-    `tool_calls`. A missing name becomes "", also if `function` is missing or empty. Raises WireError if the
-    call or any other `function` is not an object, or if the name is not a text.
+    `tool_calls`. A missing name becomes "". Raises WireError if the call is not an object, if its `function`
+    is neither an object nor empty, or if the name is not a text.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function") or {}, "tool_calls[].function")

@@ -35,9 +35,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, with a JSON path. The error has a code, except for
-    a mistake in the schema of the response.
-    """
+    """Raise WireError, with a JSON path, for the first mistake that is found in a request."""
     body = request.body
     if body.get("model") is None:
         missing("model")

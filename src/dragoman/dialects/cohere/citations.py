@@ -90,8 +90,8 @@ def encode_citations(
     *,
     before: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return the wire citations for the citations of one block. Neighbours with sources that differ only in
-    their source become one wire citation with all these sources.
+    """Return the wire citations for the citations of one block. Neighbours that differ only in their source
+    become one wire citation with all these sources, if the first of them has a source.
 
     said: the text of the block. index: the number of the content part that has this text; None = the
     `tool_plan` has it. where: the block's IR path. before: the number of characters in the content part

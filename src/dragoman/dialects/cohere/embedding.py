@@ -92,8 +92,8 @@ _read_meta: Final = msgspec.json.Decoder(_Meta | None).decode
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a request, with a JSON path and a code. `input_type` must be
-    stated, and `texts`, too, unless `images` or `inputs` is stated.
+    """Raise WireError, with a JSON path, for the first mistake that is found in a request. `input_type` must
+    be stated; `texts` must be stated if neither `images` nor `inputs` is.
     """
     body = request.body
     if body.get("images") is None and body.get("inputs") is None:
@@ -189,9 +189,8 @@ def _input_type(request: ir.EmbedRequest, target: Target) -> str:
 
 
 def unasked(request: ir.EmbedRequest) -> frozenset[str]:
-    """Return those of the names `input_type` and `truncate` for which the IR of the request has no value.
-    `encode_request` writes a value of its own for them (`truncate` only in a request of another dialect):
-    Cohere requires `input_type`, and its default for `truncate` differs from that of other protocols.
+    """Return those of the names `input_type` and `truncate` for which the IR of the request has no value:
+    what `encode_request` writes for them was not asked for.
     """
     stated = {"input_type": request.task, "truncate": request.truncate}
     return frozenset(member for member, value in stated.items() if value is None)

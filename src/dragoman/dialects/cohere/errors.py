@@ -82,7 +82,8 @@ def _kind(said: Body, status: int | None) -> Kind:
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error response. request_id: written as the header `x-request-id`,
-    and as the body's `id`; None = there is no such header, and `id` is the fault's own `error_id`.
+    and as the body's `id`; None = there is no such header, and `id` is the fault's own `error_id`, if it has
+    one.
     """
     headers = retry_headers(fault)
     if request_id is not None:
@@ -92,9 +93,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. Secrets in the message are replaced. Other members than `message`
-    may be missing: `id` if the fault has no `error_id`, `code` if the other members and the status already
-    show the fault's kind.
+    """Return the error as a JSON object. Secrets in the message are replaced. Only `message` is always there:
+    `code`, for example, is missing if the other members and the status already show the fault's kind.
 
     status: of the error response; None = the error is inside a stream.
     """

@@ -55,10 +55,9 @@ def _message(message: dict[str, Any], role: Any, where: str) -> ir.Message:
 
 
 def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
-    """Encode the system text and the messages of a request. A history of this dialect is written as it is; a
-    history of another dialect is repaired first, and media that stay in its assistant messages are lost.
-    Raises WireError for other media that no part can hold and, in a history of another dialect, for a tool
-    result without its call and for a call of a free-text tool.
+    """Encode the system text and the messages of a request. A history of another dialect is repaired first.
+    Raises WireError for a block that no message can hold and that may not be left out, such as a user's sound
+    and, in a history of another dialect, a tool result without its call.
     """
     if draft.own:
         own = _OwnHistory(draft)

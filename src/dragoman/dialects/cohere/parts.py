@@ -40,7 +40,7 @@ def decode_parts(parts: Sequence[Any], where: str) -> list[ir.Block]:
 
 def decode_part(part: dict[str, Any]) -> ir.Block:
     """Return the block of a content part. A part of an unknown type, or of an invalid form, becomes an
-    ir.Native, so nothing is raised.
+    ir.Native.
     """
     return read_block(_PARTS.get(str(part.get("type")), _native), part, _native)
 
@@ -87,9 +87,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> dict[str, Any] | N
     loss: a message cannot contain this kind of block (a call, for example), it is a Native of another
     dialect, or it is thinking of another dialect without a text. where: the block's IR path.
 
-    Raises WireError for media that no part can hold, because without the medium the model would answer
-    another question: sound, a video, or a document whose text is not in the block (`unsupported_modality`),
-    and an image that is only the id of a file (`unsupported_value`).
+    Raises WireError for media that no part can hold: sound, a video, or a document whose text is not in the
+    block (`unsupported_modality`), and an image that is only the id of a file (`unsupported_value`).
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -188,9 +187,8 @@ def finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[
 
 
 def shed(block: Any, draft: Draft, where: str) -> None:
-    """Report the seal, the cache mark and the leftovers of a block, because none of them is written.
-    Leftovers of Cohere's own dialect, and those that are null, are dropped without a report. where: the
-    block's IR path.
+    """Report the seal, the cache mark and another dialect's leftovers of a block, none of which is written.
+    where: the block's IR path.
     """
     _lose_opaque(block, draft, where)
     restore({}, block.extra, draft.report, where)

@@ -123,10 +123,9 @@ def _decode_reasoning(wire: dict[str, Any] | None) -> ir.Reasoning | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for an upstream of this dialect. Changes and losses are reported to `target.report`.
 
-    Raises WireError, with an IR path, for what cannot be replaced: a medium that no part can hold (unless it
-    stands in an assistant message of another dialect), a free-text tool that is not left out, a free-text
-    call, a tool result without its call in a history of another dialect, a response with anything but text
-    (`output.modalities`), more than one candidate (`sampling.n`).
+    Raises WireError, with an IR path, for what cannot be sent and may not be left out, such as a user's
+    sound, a free-text tool, a response with anything but text (`output.modalities`), or more than one
+    candidate (`sampling.n`).
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -250,10 +249,8 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 
 def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
     """Return `thinking` for the reasoning that a request of another dialect asks for; {} = the model decides.
-    The mode "off", the effort "none" and the budget 0 disable thinking. A positive budget is written, and a
-    stated effort beside it is lost. An effort in `_UNBOUNDED` ("high" and above) is written as thinking
-    without a limit, any other effort as a budget; an effort that has no budget in `EFFORT_BUDGETS` gets that
-    of "low". The mode "on" alone gives thinking without a limit. Deviations are reported.
+    A budget comes before an effort; an effort in `_UNBOUNDED`, and the mode "on" alone, give thinking without
+    a limit. Deviations are reported.
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:

@@ -110,7 +110,8 @@ def decode_stop(word: str | None, *, called: bool) -> ir.Stop | None:
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
     """Return the body for the client. It has the response's first candidate; further candidates are reported
-    as lost. Without any candidate, the message is empty. Raises RequestFailed if the response has an error.
+    as lost. Without a candidate, the message has no content. Raises RequestFailed if the response has an
+    error.
     """
     if response.error is not None:
         raise RequestFailed(response.error)
@@ -176,8 +177,8 @@ def mint(draft: Draft, reply: Reply, stated: str | None, position: int) -> str |
 
 
 def encode_stop(stop: ir.Stop | None, draft: Draft, where: str, *, called: bool) -> str | None:
-    """Return the finish reason for the client; None = none is written. A response that came in this dialect
-    keeps its own finish reason. For one of another dialect, a stop that Cohere cannot express is reported.
+    """Return the finish reason for the client; None = none is written. For a response of another dialect, a
+    stop that Cohere cannot express is reported.
 
     stop: None = the response states none; the finish reason is then `COMPLETE`, or None for a response that
     came in this dialect. where: the candidate's IR path. called: True = the client gets tool calls; then, in

@@ -28,8 +28,8 @@ CITATIONS = "citations"
 def decode_saying(message: Mapping[str, Any], where: str) -> tuple[list[ir.Block], list[Any]]:
     """Return (the blocks of an assistant message, its citations that belong to none of its texts, as they
     are). The order of the blocks: thinking at the beginning of the content, plan, the other content, calls.
-    where: the message's JSON path, for errors. Raises WireError for a plan or content of a wrong type, and
-    for a part or a call that is not an object.
+    where: the message's JSON path, for errors. Raises WireError for a plan, content, part, call or source of
+    a wrong type.
     """
     plan = message.get(PLAN)
     if plan is not None and type(plan) is not str:

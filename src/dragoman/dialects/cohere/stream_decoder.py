@@ -73,10 +73,8 @@ _decode_words = msgspec.json.Decoder(_Words).decode
 
 class _Open:
     """The state of one block of the answer. index: its number in the IR. kind: its class in the IR. said: of
-    a text, the pieces so far; of a call, [" "] = a delta has brought arguments, [] = none has. held: "null"
-    if a call's first delta has this text as its arguments, and no more have come; else "". This text is not
-    passed on if no more arguments follow, because it then means a call without arguments. closed: the block
-    has ended.
+    a text, the pieces so far; of a call, not empty if a delta has brought arguments. held: "null" if a call's
+    first delta has these arguments, which mean none unless more follow; else "". closed: the block has ended.
     """
 
     __slots__ = ("closed", "held", "index", "kind", "said")
@@ -185,9 +183,7 @@ class CohereDecoder:
         events.append(ir.Start(NAME, head.get("id"), extra=extra))
 
     def _keep(self, extra: ir.Extra) -> None:
-        """Count leftovers that stay in memory until the stream ends. Raises WireError if they have too many
-        names or values.
-        """
+        """Count leftovers that stay in memory until the stream ends. Raises WireError for too many."""
         for name, value in (extra or {}).get(NAME, {}).items():
             self._seen.add(name)
             refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the stream")
@@ -357,8 +353,8 @@ class CohereDecoder:
 
 
 def _inside(event: _Wire) -> _Wire:
-    """Return the member `delta.message` of an event; {} = it is missing or empty. Raises WireError if it is
-    any other value than an object.
+    """Return the member `delta.message` of an event; {} = it is missing or empty. Raises WireError if it, or
+    `delta`, is neither an object nor empty.
     """
     return an_object(an_object(event.get("delta") or {}, "delta").get("message") or {}, "delta.message")
 

@@ -15,7 +15,7 @@ _own: Final = Leftovers(NAME)
 leftovers: Final = _own.of
 restore: Final = _own.restore
 narrower: Final = Narrower("the Cohere API", restore)
-"""Writes the values that the narrower protocols of the family write alike."""
+"""Writes calls, functions and the heads of messages for this protocol, which has fewer members than chat."""
 PATH: Final = "/chat"
 
 LEAST_P: Final = 0.01

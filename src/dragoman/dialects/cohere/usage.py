@@ -31,9 +31,9 @@ _KNOWN: Final = frozenset({*_BILLED.values(), _UNITS, _IMAGES})
 
 
 def decode_usage(wire: dict[str, Any]) -> ir.Usage:
-    """Decode the object `usage` (`wire`) into counts of which none includes another; those in `detail` are
-    not added to them. If `tokens` is missing or has no counts, the numbers of `billed_units` are the counts,
-    and `Usage.form` is "billed". Members that the encoder would not write again become leftovers.
+    """Decode the object `usage` (`wire`). If `tokens` is missing or has no counts, the numbers of
+    `billed_units` are the counts, and `Usage.form` is "billed". Members that the encoder would not write
+    again become leftovers.
     """
     tokens, billed = _counts(wire, "tokens"), _counts(wire, "billed_units")
     used = tokens or billed

@@ -181,11 +181,9 @@ def _is_thought(block: ir.Block) -> bool:
 
 
 def _chat(wire: WireRequest) -> WireRequest:
-    """Return a copy of the request in chat's form: without `system`, and with tools and the tool choice
-    rewritten. An empty text stands in place of each of Anthropic's blocks, so that the indexes of the content
-    stay the same; `_with_blocks` later puts the decoded blocks there. An empty list of content beside calls
-    becomes null. A `disable_parallel_tool_use` in the tool choice becomes the opposite `parallel_tool_calls`,
-    if the body does not state this member. A part of unknown form is left as it is.
+    """Return a copy of the request in chat's form: without `system`, with tools and the tool choice
+    rewritten, and with an empty text in place of each of Anthropic's blocks (for `_with_blocks`). What has an
+    unknown form is left as it is.
     """
     body = {key: value for key, value in wire.body.items() if key != "system"}
     if type(tools := body.get("tools")) is list:

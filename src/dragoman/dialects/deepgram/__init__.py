@@ -21,9 +21,8 @@ from dragoman.dialects.service import Service
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
-    """Return the fault of an error response. Its code is `err_code` or else `category` (a code of only digits
-    is left out); its message is `err_msg` or else `message`, with `details` behind it. Never raises: if the
-    body shows no kind, the HTTP status decides it; without a message, the status is named instead.
+    """Return the fault of an error response, with the code and the message that the body states in either
+    form. If the body shows no kind, the HTTP status decides it.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     rest = said.rest

@@ -43,9 +43,8 @@ _LOST: Final = {
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request in Deepgram's form, and report losses to `target.report`. Without a requested audio
-    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks and, if the model has
-    one of Deepgram's names, for a voice that cannot be one of Deepgram's, and if neither this name nor the
-    request states a voice of Deepgram's.
+    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks, and for a voice that
+    is missing or impossible (`_voiced`).
     """
     report = target.report
     wished = request.output or family.USUAL
@@ -61,12 +60,9 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 
 def _voiced(model: str, request: ir.SpeechRequest, report: Report) -> str:
     """Return the model's name with the requested voice in it. A requested voice that is a whole name of a
-    model (`aura-2-zeus-en`) replaces any `model`. Another voice (`zeus`) replaces the voice in `model`; with
-    it, the name gets the requested language or, without one, the language in `model`, or "en".
-
-    One of OpenAI's own voices is reported as lost if `model` states a voice, which then speaks. A `model` of
-    another form than Deepgram's names is returned unchanged, and a voice that cannot replace it is reported
-    as lost. A requested language that is not in the result is always reported as lost.
+    model (`aura-2-zeus-en`) replaces any `model`. Another voice (`zeus`) replaces the voice in `model`; one
+    of OpenAI's own voices does not, and is lost. A `model` of another form than Deepgram's names is returned
+    unchanged. A voice or language that is not in the result is reported as lost.
 
     Raises WireError if `model` is one of Deepgram's names, and the voice is no word of letters, or neither
     `model` nor the request states a voice of Deepgram's.

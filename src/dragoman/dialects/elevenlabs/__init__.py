@@ -35,8 +35,6 @@ an exhausted quota is a 401."""
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fault:
     """Return the fault of an error response. The body's `detail.status` or, if that is missing or empty,
     `detail.code` becomes the fault's code if it is a text, and decides the kind if it is in `_KINDS`.
-    Otherwise the HTTP status and, if the status has many meanings, the code and the message decide the kind.
-    Never raises, whatever the body is.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     detail: Any = said.rest.get("detail")

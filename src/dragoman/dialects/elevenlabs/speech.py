@@ -71,7 +71,7 @@ def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
 def decode_response(answered: Payload, request: ir.SpeechRequest) -> ir.SpeechResponse:
     """Decode the audio of a response. If the client asked for "wav", a WAV file is made from the raw samples
     in the response. Raises RequestFailed for an error in JSON with status 200, WireError for other JSON, a
-    text, or an empty body; only the media type shows whether a body is JSON or a text.
+    text, or an empty body.
     """
     family.refuse_words(answered)
     output = request.output or family.USUAL

@@ -21,10 +21,9 @@ SIGNATURE = "thoughtSignature"
 class Draft(msgspec.Struct):
     """The facts about a request or an answer that the encoders of its parts need.
 
-    report: gets the changes and losses. own: True = the request or answer was decoded from this dialect, so
-    its parts are not repaired. answer: True = an answer for a client, False = a request for a provider.
-    quirks, facts: of the provider and of the model that get the request; in an answer they have their default
-    values.
+    report: gets the changes and losses. own: True = the request or answer was decoded from this dialect.
+    answer: True = an answer for a client, False = a request for a provider. quirks, facts: of the provider
+    and of the model that get the request; in an answer they have their default values.
     """
 
     report: Report
@@ -45,9 +44,9 @@ def finish(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[st
     """Write a block's signature and leftovers into `out`, the part that is written for the block. Returns
     `out`.
 
-    Reported as lost are the block's cache mark, the phase and the leftovers of the block's item (`ir.Item`),
-    leftovers of other dialects and, in a request, a seal (signature) of another origin. In an answer, a seal
-    of another origin is written with a tag. where: the block's IR path.
+    A seal (signature) of another origin is lost in a request, and written with a tag in an answer. Also lost
+    are the block's cache mark, the phase of its item (`ir.Item`), and leftovers of other dialects. Losses are
+    reported. where: the block's IR path.
     """
     if (sealed := getattr(block, "sealed", None)) is not None:
         if draft.answer or sealed.origin == NAME:

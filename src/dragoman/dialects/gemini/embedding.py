@@ -338,13 +338,12 @@ class GeminiEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the client's answer, its usage), never None; None as the usage = not stated. If the client
-        requested one vector, its answer has one vector instead of a batch. model: not used, because an answer
-        names no model.
+        """Return (the client's answer, its usage); None as the usage = not stated. If the client requested
+        one vector, its answer has one vector instead of a batch. model: not used.
 
         Raises RequestFailed for an object with `error` and without embeddings. Raises WireError for any other
-        body without embeddings in the API's form. If
-        the client requested one vector, also raises WireError for a batch of none or several vectors.
+        body without embeddings in the API's form, and for a batch of none or several vectors if the client
+        requested one vector.
         """
         told = vectors_in(answer.data, _read, fault_of)
         usage = _usage(told)

@@ -155,13 +155,10 @@ def _text(value: Any) -> str | None:
 def _kind(
     body: Body, status: int | None, word: str | None, info: Mapping[str, Any], details: list[dict[str, Any]]
 ) -> Kind:
-    """Return the kind of an error. If `_REASONS` has the reason in `info` (`ErrorInfo`), that kind is the
-    result. Otherwise the kind is found in two steps.
-
-    First, the HTTP status gives a kind. If `status` is None or below 400, the number in `error.code` is used
-    in its place; without a number, `word` (`error.status`) gives the kind, or "upstream" if `_STATUSES` does
-    not have it. Then a more exact kind may replace the first kind: the message, `word` or a `QuotaFailure` in
-    `details` can show it.
+    """Return the kind of an error. If `_REASONS` has the reason in `info` (`ErrorInfo`), it decides.
+    Otherwise the HTTP status does; in place of a `status` that is None or below 400, the number in
+    `error.code` or, without a number, `word` (`error.status`). The message, `word` or a `QuotaFailure` in
+    `details` may make the kind more exact. "upstream" if nothing shows a kind.
     """
     if status is None or status < 400:
         stated = body.code or ""  # Python refuses to convert thousands of digits to a number
@@ -257,8 +254,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_body(fault: Fault) -> dict[str, Any]:
     """Return the body of an error for a client. The same object is the last chunk of a failed stream. The
-    message begins with the fault's `param`, unless it contains it already. The fault's `error_id` is written
-    in a `RequestInfo`.
+    message begins with the fault's `param`, unless the fault's message contains the `param` already. The
+    fault's `error_id` is written in a `RequestInfo`.
     """
     status, word = _FACE.get(fault.kind, (STATUS[fault.kind], "INTERNAL"))
     if _STATUSES.get(fault.type or "") == fault.kind:

@@ -37,8 +37,8 @@ def decode_citations(candidate: Mapping[str, Any], texts: Texts) -> list[tuple[i
     """Return the citations in the metadata of `candidate`, as (index of the text block, citation); [] if
     `texts` is empty. A citation whose place is not found belongs to the last text, without `start` and `end`.
 
-    An entry of unknown form is left out, and so are a list of citations whose places would take too long to
-    find, and sources that no support names, if there are supports. All stay in the leftovers.
+    Left out are entries of unknown form, lists whose places would take too long to find and, if there are
+    supports, sources that no support names. All stay in the leftovers.
     """
     if not texts:
         return []
@@ -124,13 +124,11 @@ def _recited(metadata: Mapping[str, Any], texts: Texts) -> Iterator[tuple[int, i
 
 def _place(segment: Mapping[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
     """Return the place of a segment: (index of its block, its start, its end), with start and end in
-    characters of this block's text. If the place is not found, the index is that of the last text, and start
-    and end are None.
+    characters of this block's text. If the place is not found, or the segment has no `endIndex`, the index is
+    that of the last text, and start and end are None.
 
-    Google counts a segment's bytes in its part or in all texts together. Both readings are tried, in this
-    order: a reading is right if the bytes are the text that the segment states or, for a segment without
-    text, if they exist. If neither reading is right, the stated text is searched for in all texts.
-    The place of a segment without `endIndex` is not searched.
+    Google counts a segment's bytes in its part or in all texts together, so both are tried. At last, the text
+    that the segment states is searched for in all texts.
     """
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), segment.get("text")
     if end is None:
@@ -186,9 +184,9 @@ class Sources:
 
     def cite(self, citation: ir.Citation, text: str, where: str, *, part: int = 0, before: int = 0) -> None:
         """Add a citation of `text`, the whole text of a block. Without `start` or `end`, the citation begins
-        or ends where the text does. Values that cannot be written are reported as lost at the IR path
-        `where`; a citation without URL, title and quote is lost completely. After the limits `_MOST_WORDS`
-        and `_MOST_LOOKED_AT`, only the source is written, without its place, and this is reported, too.
+        or ends where the text does. What cannot be written is reported as lost at the IR path `where`: a
+        citation without URL, title and quote, or a part of a citation, such as its place after the limits
+        `_MOST_WORDS` and `_MOST_LOOKED_AT`.
 
         part: the index of the part that holds the text. before: how many UTF-8 bytes the candidate's texts
         before this text have, if places are counted in all texts together; otherwise 0.

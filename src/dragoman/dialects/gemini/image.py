@@ -43,10 +43,10 @@ def _is_imagen(model: str | None) -> bool:
 
 
 def encode_request(request: ir.ImageRequest, target: Target) -> WireRequest:
-    """Encode the request. Losses and changes are reported to `target.report`. A size becomes the nearest
-    aspect ratio. Raises WireError for a mask, for an invalid size, for an aspect ratio that the model lacks,
-    and for an input image that is given by a file id or by a URL other than a data URL. If the model is
-    Imagen, every request to edit or vary an image raises WireError.
+    """Encode the request. Losses and changes are reported to `target.report`. Without a stated aspect ratio,
+    a size becomes the nearest one. Raises WireError for a mask, for an invalid size, for an aspect ratio that
+    the model lacks, and for an input image that is given by a file id or by a URL other than a data URL. If
+    the model is Imagen, every request to edit or vary an image raises WireError.
     """
     if request.mask is not None:
         raise WireError("Gemini does not support a mask.", "mask", "unsupported_value")

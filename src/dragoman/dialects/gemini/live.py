@@ -57,9 +57,9 @@ class LiveTalk:
         return (self._setup,)
 
     def said(self, message: Message) -> Spoken:
-        """Return the client's message unchanged, without the length of its sound, which is paid with the
-        turns. Raises WireError for a message that is not a JSON object. Also raises WireError for a second
-        `setup`, because it may name a model for which the client's rights and limits were not checked.
+        """Return the client's message unchanged. Raises WireError for a message that is not a JSON object,
+        and for a second `setup`, because it may name a model for which the client's rights and limits were
+        not checked.
         """
         try:
             said = _read_said(message)
@@ -72,9 +72,8 @@ class LiveTalk:
     def heard(self, message: Message) -> Heard:
         """Return the server's message, unchanged, with the usage that it states, and whether it is a part of
         a reply (`begins`) or ends one: with usage (`ends`), or with a `turnComplete` whose usage may come in
-        a message of its own (`owed`). `begins` is found by searching the message's bytes for names of
-        members. Only a message in which `usageMetadata` or `turnComplete` is found is decoded; WireError is
-        raised if such a message is not a JSON object.
+        a message of its own (`owed`). Raises WireError if a message with `usageMetadata` or `turnComplete` is
+        not a JSON object.
         """
         data = _bytes(message)
         begins = _REPLIES.search(data) is not None

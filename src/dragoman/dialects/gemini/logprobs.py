@@ -87,10 +87,9 @@ def with_logprobs(blocks: Sequence[ir.Block], tokens: tuple[ir.Logprob, ...]) ->
     """Return a copy of the blocks with these tokens as the `logprobs` of the texts. None = there is no text
     block.
 
-    A single text gets all tokens. Of several texts, each gets the tokens that form it, and the last one also
-    the tokens without text after them. If this is impossible (a text begins or ends inside a token, the first
-    text is empty, or the tokens together are longer or shorter than the texts), the first text gets all
-    tokens, and the other texts stay unchanged. Only lengths are compared.
+    A single text gets all tokens. Of several texts, each gets the tokens that form it. If the tokens cannot
+    be divided so, the first text gets all of them, and the other texts stay unchanged. Only lengths are
+    compared.
     """
     texts = [(index, block) for index, block in enumerate(blocks) if isinstance(block, ir.Text)]
     if not texts:

@@ -93,9 +93,8 @@ def encode_output(request: ir.Request, target: Target, body: dict[str, Any], con
     """Write the answer's format, modalities and voice into `config` (`generationConfig`). Losses and changes
     are reported to `target.report`. For a request without `output`, nothing is written.
 
-    If the request has functions and the model is known to refuse a format together with functions, a text in
-    the body's `systemInstruction` asks for the format instead. A format that a client of this dialect stated
-    is always written into `config`.
+    If the model is known to refuse a format together with functions, and the request has both, a text in the
+    body's `systemInstruction` asks for the format instead, unless a client of this dialect stated the format.
     """
     output = request.output
     if output is None:

@@ -191,13 +191,9 @@ def _result(part: _Wire) -> ir.Block:
 
 
 def _result_of(response: Any) -> tuple[tuple[ir.Block, ...], bool | None, str | None]:
-    """Decode the value of a function result's `response`. Returns (its blocks, whether it is an error, the
-    form for ir.ToolResult).
-
-    response: None = the result has none, and the blocks are empty. Otherwise there is one block. If `output`
-    or `error` is the only member of the object, the member's value becomes the block; in all other cases the
-    whole object becomes the block. The second value is True for `error`; otherwise it is None, which means
-    not stated. The form tells the encoder how `response` was written; None = in the usual way.
+    """Decode the value of a function result's `response`. Returns (its blocks, True = it is an error and None
+    = not stated, the form for ir.ToolResult). There is one block, or none if `response` is None. If `output`
+    or `error` is the only member, the block is this member's value, otherwise the whole object.
     """
     if response is None:
         return (), None, "bare"

@@ -37,10 +37,9 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 def encode_part(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
     """Encode one block as a part, and report losses and changes to `draft.report`. None = the block is left
-    out, which is reported as a loss. where: the block's IR path.
-
-    Raises WireError only in a request of another dialect: for media with a file id that is not Google's, for
-    media at a URL that the provider cannot read, and for calls of free-text tools.
+    out, which is reported as a loss. where: the block's IR path. In a request, may raise WireError: for media
+    with a file id that is not Google's, for media at a URL that the provider cannot read, and for calls of
+    free-text tools.
     """
     return _ENCODE[type(block)](block, draft, where)
 

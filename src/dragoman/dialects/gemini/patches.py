@@ -43,12 +43,11 @@ class Patches:
         self._place: tuple[Any, str | int] = ({}, "")  # where this text belongs
 
     def add(self, piece: Mapping[str, Any]) -> None:
-        """Add one element of `partialArgs` (`piece`). Objects and arrays on its path are created. The element
-        replaces the value at its path; a string is appended instead, if the element before is a string with
-        the same path and `willContinue`. An element without a string, number or boolean stands for null.
-
-        Raises WireError for a JSON path that is missing or malformed, or that does not fit the arguments so
-        far, for example because it skips an index of an array.
+        """Add one element of `partialArgs` (`piece`). The element replaces the value at its path; a string is
+        appended instead, if the element before is a string with the same path and `willContinue`. An element
+        without a string, number or boolean stands for null. Raises WireError for a JSON path that is missing
+        or malformed, or that does not fit the arguments so far, for example because it skips an index of an
+        array.
         """
         path = piece.get("jsonPath")
         if not isinstance(path, str):

@@ -36,10 +36,8 @@ _split = batches(_MOST_INPUTS, _MOST_TOKENS)
 
 
 def by_content(model: str | None) -> bool:
-    """Whether the endpoint of a model is :embedContent, which takes one input; otherwise the endpoint is
-    :predict. True if the part of the model's name after the last "/" has "gemini" or "maas" in it, and does
-    not begin with a name in `_OLD` (the older Gemini models, such as "gemini-embedding-001"). model: the
-    provider's name for the model; None gives False.
+    """Whether the endpoint of a model is :embedContent, which takes one input; otherwise it is :predict. The
+    model's name decides. model: the provider's name for the model; None gives False.
     """
     name = (model or "").rpartition("/")[2]
     return ("gemini" in name or "maas" in name) and not name.startswith(_OLD)
@@ -105,7 +103,8 @@ def encode_request(request: ir.EmbedRequest, target: Target) -> WireRequest:
 def split(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
     """Yield parts of the request, each as (index of its first input, request). Each part has one input, if
     the model's name has "gemini" or "maas" in it. Otherwise a part has at most `_MOST_INPUTS` (250) inputs
-    and, if it has more than one, at most `_MOST_TOKENS` (20,000) tokens. model: the upstream's name of it.
+    and, if it has more than one, at most `_MOST_TOKENS` (20,000) tokens. model: the upstream's name for the
+    model.
     """
     if "gemini" not in model and "maas" not in model:
         yield from _split(request, model)

@@ -53,9 +53,9 @@ def encode_reasoning(request: ir.Request, target: Target, config: dict[str, Any]
     """Write `thinkingConfig` into `config` (`generationConfig`), and report losses and changes. Nothing is
     written if the request states no reasoning, or if what it states cannot be written for the model.
 
-    The reasoning is written as the client stated it if the client speaks this dialect, unless the client
-    stated a level and the model is known to accept no levels. Otherwise, and if the reasoning comes from the
-    configuration, it is written in a form that the model accepts.
+    What a client of this dialect stated is written as it is, unless it has a level and the model is known to
+    accept no levels. Everything else is written in a form that the model accepts; so is reasoning that the
+    configuration states.
     """
     wish = request.reasoning
     if wish is None:

@@ -77,8 +77,7 @@ class GeminiRelay(BodyRelay):
         `reply.model` replaces the provider's name of the model, unless it is None or the body names no model.
 
         Raises RequestFailed for an error without candidates. Raises WireError for any other body that is not
-        an answer: one that is not a JSON object, one without candidates, `promptFeedback` and token counts,
-        and one without candidates whose token counts are not an object.
+        an answer: an answer is a JSON object with candidates, `promptFeedback` or token counts.
         """
         try:
             head = _decode_head(body)
@@ -219,9 +218,6 @@ class GeminiStreamRelay:
     def _rename(self, frame: bytes, stated: msgspec.Raw) -> bytes:
         """Return the chunk `frame` with the client's name of the model. stated: the chunk's `modelVersion` as
         JSON, which is replaced; empty = the chunk has none and stays unchanged.
-
-        If the chunk begins with its candidates, as Google writes it, the last `modelVersion` in the bytes is
-        replaced without decoding the chunk.
         """
         if not stated:
             return frame

@@ -65,9 +65,7 @@ sampling parameter."""
 
 
 def decode_request(wire: WireRequest) -> ir.Request:
-    """Decode a request that has passed `check`. Without `check`, some mistakes still raise WireError: a
-    content, a part, a system instruction or an entry of `tools` that is not an object, and an unknown role.
-    """
+    """Decode a request that has passed `check`. A request that `check` refuses may raise WireError."""
     body = spelled(wire.body)
     get = body.get
     forms: dict[str, str] = {}
@@ -184,11 +182,9 @@ def _blocks(parts: Any, where: str) -> tuple[ir.Block, ...]:
 
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
-    """Encode a request for a Gemini model, and report losses and changes to `target.report`.
-
-    Raises WireError in a request of another dialect: for media that the provider cannot read, for free-text
-    tools and their calls, for more than `_ANSWERS` (8) candidates, and for schemas that are nested too deeply
-    or take too many steps to reduce.
+    """Encode a request for a Gemini model, and report losses and changes to `target.report`. Raises WireError
+    for what cannot be sent and may not be left out, such as media that the provider cannot read, free-text
+    tools and their calls, more than `_ANSWERS` (8) candidates, and schemas that are nested too deeply.
     """
     own = request.dialect == NAME
     draft = Draft(target.report, own, quirks=target.quirks, facts=target.facts)

@@ -192,9 +192,9 @@ def identity(id: str | None, model: str | None, created: float | str | None, rep
     stream.
 
     id: as the provider stated it; None = the gateway's id (`reply.id`) is used. model: the model's name as
-    the provider stated it. `modelVersion` is the first of these that is not empty: `reply.model`, `model`,
-    the name in the request; otherwise "". created: the answer's date, as a text (written unchanged) or in
-    Unix seconds (`reply.created` replaces a number that is no date); None = `createTime` is left out.
+    the provider stated it; `reply.model` comes before it, the name in the request after it. created: the
+    answer's date, as a text (written unchanged) or in Unix seconds (`reply.created` replaces a number that is
+    no date); None = `createTime` is left out.
     """
     out: dict[str, Any] = {"modelVersion": reply.model or model or reply.request.model or ""}
     if created is not None:

@@ -39,15 +39,14 @@ _BOUNDS: Final = {"exclusiveMinimum": ("minimum", 1, max), "exclusiveMaximum": (
 
 
 def clean_schema(schema: _Schema, report: Report, where: str) -> _Schema:
-    """Return a copy of the JSON Schema without the keywords and values that the API refuses; the schema
-    itself if it has none of them (`is_plain`). where: the schema's IR path.
+    """Return a copy of the JSON Schema without the keywords and values that the API refuses; a schema that
+    `is_plain` is returned itself. where: the schema's IR path.
 
     A keyword is written in another form if the API has one: `const` as `enum`, `allOf` merged, definitions at
-    the root. Any other refused keyword is reported as a loss, and written as text into the `description` of
-    the schema that states it, except for a keyword that is refused only beside a `$ref`. A reference that
-    would recurse without end is cut off, or its property is made optional, which is reported as a loss, too.
-    The keywords in `_UNSAID`, and null values that restrict nothing, are left out without a report. Raises
-    WireError if the schema is nested too deeply, or if reducing it takes too many steps.
+    the root. Most other refused keywords are reported as losses, and written as text into the `description`
+    of the schema that states them. References that would recurse without end are cut off, or their properties
+    made optional, which is reported as a loss, too. Raises WireError if the schema is nested too deeply, or
+    if reducing it takes too many steps.
     """
     if is_plain(schema):
         return schema
@@ -319,10 +318,10 @@ class _Cleaner:
 
     def bound(self, node: _Node, key: str, value: Any) -> None:
         """Write an exclusive bound as an inclusive bound. If the bound is an integer and the schema's type is
-        "integer", the next integer is written, so nothing is lost. In all other cases, the same number is
-        written, and the keyword is also refused, because the inclusive bound allows one more value. If the
-        schema also states the inclusive bound, the stricter of both numbers is written. A bound that is not a
-        number, or that stands beside an inclusive bound that is not a number, is only refused.
+        "integer", the next integer is written. In all other cases, the same number is written, and the
+        keyword is also refused, because the inclusive bound allows one more value. If the schema also states
+        the inclusive bound, the stricter of both numbers is written. If one of the bounds is not a number,
+        the exclusive bound is only refused.
         """
         name, step, stricter = _BOUNDS[key]
         beside = value if node.schema.get(name) is None else node.schema[name]

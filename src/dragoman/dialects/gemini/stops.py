@@ -24,7 +24,7 @@ _BROKEN = (
 BROKEN = frozenset({*_BROKEN, 5})
 """The values of `finishReason` that mean that the model failed."""
 UNFINISHED = frozenset({"FINISH_REASON_UNSPECIFIED", 0})
-"""The values of `finishReason` in chunks that are not the last chunk of a candidate."""
+"""The values of `finishReason` that do not end a candidate."""
 
 STOPS: dict[Any, ir.Stop] = {
     "STOP": ir.Stop("end"),

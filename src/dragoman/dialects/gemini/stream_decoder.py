@@ -271,10 +271,9 @@ class GeminiDecoder:
 
     def close(self) -> _Events:
         """Return the last IR events, after the provider's last byte; [] if an ir.Error was returned before.
-
-        The last event is an ir.End in two cases. Candidates came, each has a stop reason, and at least one of
-        them did not fail or has content other than reasoning. Or no candidate came, but a `promptFeedback` or
-        a usage. In every other case the last event is an ir.Error.
+        The last event is an ir.End if each candidate has a stop reason, and at least one of them did not fail
+        or has content other than reasoning. Without candidates, it is an ir.End if a `promptFeedback` or a
+        usage came. In every other case it is an ir.Error.
         """
         if self._state == "over":
             return []
@@ -520,10 +519,9 @@ def _text_of(event: ir.Event) -> ir.TextDelta | ir.Text | None:
 def _keep(answer: _Answer, more: _Wire) -> None:
     """Add `more`, the leftovers of the candidate in one chunk, to the leftovers of `answer`.
 
-    Lists in citation metadata and lists of tokens grow. Grounding metadata is merged: a member replaces the
-    earlier member of the same name, and the other earlier members stay. Any other leftover replaces the
-    earlier one of the same name, unless the new value is empty. Raises WireError for too many leftovers, or
-    too many values in them.
+    Lists in citation metadata and lists of tokens grow. Members of grounding metadata replace earlier ones of
+    the same name. Any other leftover replaces the earlier one of the same name, unless the new value is
+    empty. Raises WireError for too many leftovers, or too many values in them.
     """
     extra = answer.extra
     for key, value in more.items():

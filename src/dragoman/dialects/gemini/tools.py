@@ -281,9 +281,8 @@ def _calling(
     """Return the `functionCallingConfig` for a tool choice, and report changes and losses. For a model that
     cannot be forced to call, a forced call becomes VALIDATED or AUTO, which is a loss.
 
-    If the client speaks another dialect (own = False), an allowed name stays only if it is in `functions`,
-    the names of the request's functions. If the choice has names and none of them stays, the mode is NONE: no
-    function may be called.
+    own: False = the client speaks another dialect; a name stays only if it is in `functions`, the names of
+    the request's functions. If the choice has names and none of them stays, the mode is NONE.
     """
     report = target.report
     names = [name for name in choice.names if own or name in functions]

@@ -53,8 +53,8 @@ _KINDS: Final = {
 
 
 def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequest:
-    """Encode the request, whose recording must be there as bytes (`reads`). The added prompt is reported as a
-    change. Raises WireError for an `output` that needs timestamps (`TIMED`, such as "srt"), and for a
+    """Encode the request, whose recording must be there as bytes (`reads`). The prompt is reported as an
+    addition. Raises WireError for an `output` that needs timestamps (`TIMED`, such as "srt"), and for a
     recording of more than `_LARGEST` bytes.
     """
     if request.output in TIMED:

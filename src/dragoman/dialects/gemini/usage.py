@@ -46,8 +46,7 @@ _PLAIN = (None, "auto", "default")
 
 def decode_usage(value: Mapping[str, Any]) -> ir.Usage:
     """Decode a `usageMetadata` object, except its service tier (`decode_tier`). Unknown members, members of
-    wrong types, negative counts and inconsistent sums become leftovers. Nothing is
-    raised.
+    wrong types, negative counts and inconsistent sums become leftovers.
     """
     detail, rest = _detail(value)
     counts = list(map(value.get, _COUNTS))
