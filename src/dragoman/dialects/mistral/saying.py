@@ -99,9 +99,8 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """Return those of `chunks` that are sent, for an assistant message in another dialect's history: all
-        chunks, if none is reasoning. Otherwise empty texts are left out; and if the message then has only
-        reasoning and no call, nothing is sent ([]).
+        """Return those of `chunks` that are sent, for an assistant message in another dialect's history.
+        Beside reasoning, empty texts are left out; a message of nothing but reasoning is not sent ([]).
         """
         thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
         if not thoughts:
