@@ -250,8 +250,7 @@ class EmbeddingRelay(WholeAnswerRelay):
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if it is missing or unreadable.
         Returns None in place of both if the client asked for an encoding and the first vector does not seem
-        to have it; then the response must be translated. A vector is taken for base64 unless a list begins in
-        the first `_HEAD` bytes of `data`.
+        to have it; then the response must be translated.
 
         model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
         error with status 200, WireError if the body is not a JSON object or `data` is not an array.
