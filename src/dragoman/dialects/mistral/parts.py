@@ -173,8 +173,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any
     """Return the chunks of one block. [] = no chunk of Mistral can hold this block, such as a tool call or a
     Native of another dialect; this is reported as a loss. where: the block's IR path.
 
-    Raises WireError for a medium that cannot be sent (`encode_media`). It is not left out, because the model
-    would then answer another question.
+    Raises WireError for a medium that cannot be sent (`encode_media`). Such a medium is not left out, because
+    the model would then answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:

@@ -133,12 +133,8 @@ class Saying(Collected):
 
     def _replays(self, block: ir.Thinking) -> bool:
         """Whether reasoning in the history of another dialect's request may be sent to Mistral: it has no
-        seal, and the model is not known to be unable to reason.
-
-        Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
-        accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning
-        with a seal is another provider's. For a model that does not reason, no request with such a chunk is
-        known.
+        seal, and the model is not known to be unable to reason. A model that reasons accepts such reasoning
+        as a thinking chunk: recorded (ruby_llm-146271004b32), and vercel/ai#17930.
         """
         return block.sealed is None and self.draft.facts.reasoning is not False
 

@@ -301,9 +301,9 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """Return the name of the member for the limit of output tokens: the vendor's name, if it has another one
-    than `max_completion_tokens`; otherwise the name that the client wrote, unless the model rejects it.
-    forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the name of the member for the limit of output tokens: the vendor's name, if this is not
+    `max_completion_tokens`; otherwise `max_tokens` if the client wrote this and the model is not known to
+    reject it; otherwise `max_completion_tokens`. forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:

@@ -326,7 +326,8 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
     (`Draft.enveloped`), it has the type "function", and its arguments are the text. A call of a vendor's own
     type keeps this type if it came in this dialect. The only seal that can be written is a signature of
-    Google's servers: in a response, or for a client and a vendor that know it (`Quirks.call_signatures`).
+    Google's servers: in a response, and in a request of this dialect if the vendor accepts it
+    (`Quirks.call_signatures`).
     """
     out: dict[str, Any] = {}
     if call_id is not None:
