@@ -7,8 +7,7 @@ The name of a leftover tells where it stood: `a` in the value's own object, `fun
 
 An encoder of the same dialect writes them back, except where it has already written a value that they may not
 replace (`_put`). An encoder of a related dialect writes a few of them (`SHARED`). Leftovers that an encoder
-does not write are reported as lost, up to a limit (`lose_members`); those of another dialect are not reported
-if they are null.
+does not write are reported as lost, up to a limit.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ class Leftovers:
         unless this `Leftovers` was made with `nulls`.
 
         within: "" = `wire` is the IR value's own object. Otherwise `wire` is a member of that object, and
-        `within` is the member's name, such as "function"; each leftover then gets the name `function.NAME`. A
-        NAME with a dot of its own gets one more dot before it (`function..a.b`).
+        `within` is the member's name, such as "function".
         """
         if wire.keys() <= known:
             return None
@@ -82,10 +80,7 @@ class Leftovers:
                     self._restore_placed(out, key, value, report, where)
 
     def _restore_placed(self, out: dict[str, Any], key: str, value: Any, report: Report, where: str) -> None:
-        """Write a leftover whose name (`key`) has a dot: for `function.a` into the object `function` of
-        `out`. If `out` has no such object, `whole` decides whether one is made, or `out` gets a member
-        `function.a`. where: the IR path of the value that has the leftover.
-        """
+        """Write a leftover whose name (`key`) has a dot. where: the IR path of the value that has it."""
         holder, member = placed_at(key)
         place = f"{where}.{shown(key)}" if where else shown(key)
         if holder and isinstance(inner := out.get(holder), dict):
@@ -144,9 +139,8 @@ def shown(key: str) -> str:
 
 def lose_settings(tool: ProviderTool, report: Report, where: str) -> None:
     """Report as lost (severity "quality") the settings of a provider's tool that `ProviderTool.options` does
-    not have: they are in the tool's `extra`. At most the first 2 * `MOST` of a dialect are reported. Called
-    by encoders that write their own dialect's tool of the same kind in place of this tool. where: the IR path
-    of the tool.
+    not have: they are in the tool's `extra`. Called by encoders that write their own dialect's tool of the
+    same kind in place of this tool. where: the IR path of the tool.
     """
     for members in (tool.extra or {}).values():
         for key in islice(members, 2 * MOST):

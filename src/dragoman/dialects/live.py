@@ -26,8 +26,7 @@ class Used(msgspec.Struct, frozen=True):
     it. usage: tokens; None = no tokens are known. units: other amounts, by their names in `ir.units`. model:
     the provider's name of the model that did this work, if it is not the session's model, such as the model
     that transcribes the client's speech; None = the session's model. transcript: True = the work is a
-    transcript of the sound that the client has sent; if its usage is estimated, this is only the text,
-    because the provider has not stated how much sound it was.
+    transcript of the sound that the client has sent; an estimated usage counts only the transcript's text.
     """
 
     usage: ir.Usage | None = None

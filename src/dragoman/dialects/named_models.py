@@ -123,7 +123,7 @@ def _look(value: Any, places: _Places, path: str, found: list[Named]) -> None:
 
 
 def _lacks(items: list[Any], places: _Places) -> bool:
-    """Whether no item has a member in `places`, as the tools of most requests. True is certain."""
+    """Whether no item has a member in `places`; False = one may have such a member."""
     if _ITSELF in places or _EACH in places:
         return False
     try:

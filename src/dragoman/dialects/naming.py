@@ -104,12 +104,10 @@ class Tools:
         """Return a table for every tool, declared or called: the client's (namespace, name) -> the
         (namespace, name) at the target. grouped: True = the target has namespaces.
 
-        At a target with namespaces, the namespace stays, and a name that is valid at the target stays, too.
-        At a target without namespaces, this holds only for a valid name without a namespace that means no
-        tool in a namespace (`meant`); and if a call means a declared tool by another pair, both pairs have
-        the same pair at the target. For any other name, a valid name is made (at a target without namespaces,
-        from the namespace and the name). pattern: the regular expression that a whole name must match at the
-        target. Raises ValueError if no name that is tried matches it.
+        A name that is valid at the target stays, except if the target has no namespaces and the pair has one
+        or means a tool in one (`meant`). At such a target, pairs that mean the same tool become one pair.
+        pattern: the regular expression that a whole name must match at the target. Raises ValueError if no
+        name that is tried matches it.
         """
         legal = compiled(pattern)
         every = {**self.declared, **self.called}

@@ -4,8 +4,7 @@ Specification: https://docs.mistral.ai/api/#tag/chat; read in the form of the cl
 protocol comes from OpenAI's chat (docs/decisions/0024): the common code is in `dialects/chat`, the
 differences are here.
 
-Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
-example:
+Canonical form: a body that is decoded and encoded again may differ from the original, for example:
 - left out: most null members, `prefix: false`, `closed: true`, the id "null" of a call, and in requests the
   `index` of a call if it is 0 or the call's position;
 - added: the type of a tool and of a call, and in answers the id and the position of a call;

@@ -24,9 +24,8 @@ def decode_call(call: dict[str, Any], position: int) -> ir.ToolCall:
     """Decode an entry of `tool_calls`. Raises WireError if the entry is not an object, if it has no
     `function` object, or if the name is neither text nor null (null becomes "").
 
-    The id is None if it is missing, null, "null" or not a text. An `index` is dropped if it is 0 or equal to
-    `position`, the entry's position in the list. Any other index, an id or type that is not a text, a type
-    other than "function", and unknown members become leftovers.
+    The id is None if it is missing, null, "null" or not a text. position: the entry's position in the list;
+    an `index` that is 0 or this position is dropped.
     """
     call, odd = _TYPED.sort(an_object(call, "tool_calls[]"))
     function = an_object(call.get("function"), "tool_calls[].function")

@@ -2,7 +2,7 @@
 
 The gateway does not serve this dialect to clients; `dialects/translation` checks its requests. Unknown
 members and chunks are accepted, because the protocol grows. The order of roles is not checked, because
-Mistral's models differ in it. Inline media must be valid base64 or data URLs.
+Mistral's models differ in it.
 
 Limits: https://github.com/mistralai/platform-docs-public (openapi.yaml); temperature to 1.5, inclusive,
 measured in https://github.com/mnfst/modelparams.dev/pull/234. `top_p: 0` is accepted: the specification
@@ -39,9 +39,7 @@ from dragoman.errors import WireError
 
 
 def check(request: WireRequest) -> None:
-    """Raise WireError for the first mistake in a chat request, with the JSON path of the value and a code; a
-    mistake in the schema of `response_format` has no code.
-    """
+    """Raise WireError for the first mistake in a chat request, with the JSON path of the value."""
     body = request.body
     for key, value in body.items():
         if value is not None and (rule := _RULES.get(key)) is not None:

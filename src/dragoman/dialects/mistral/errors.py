@@ -44,8 +44,8 @@ _VAGUE: Final = frozenset({400, 404, 413, 422, 429})
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
-    determines the kind.
+    """Return the fault of a provider's error response. If the body cannot be read, the status determines the
+    kind.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
@@ -125,8 +125,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_members(fault: Fault) -> dict[str, Any]:
     """Return the members of an error in Mistral's form. They are a whole error body, or the data of a stream
-    event, or they are added to the body of an answer that has failed. Secrets in the message are replaced by
-    "[redacted]", as far as their form shows them. `error_id` is missing if the fault has none.
+    event, or they are added to the body of an answer that has failed.
     """
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))

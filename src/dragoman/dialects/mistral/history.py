@@ -63,8 +63,8 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     """Return the messages of a request in Mistral's form. The history of another dialect's client is repaired
     first, so that it obeys Mistral's order of messages.
 
-    Raises WireError for a medium that no chunk can hold or that has no content that can be sent and, in a
-    history of another dialect, for a tool result without its call and for a call of a free-text tool.
+    Raises WireError for blocks that cannot be sent in any form, such as a video and, in a history of another
+    dialect, a tool result without its call.
     """
     if draft.own:
         own = _OwnHistory(draft)
@@ -141,10 +141,7 @@ class _OwnHistory:
 
 def _says(block: ir.Block) -> bool:
     """Whether a block of a system or assistant message counts as content when the history is repaired.
-
-    False for: an empty text or refusal; a medium without data, URL and transcript; a call of a tool that the
-    client does not run; a tool result; a Native of another dialect; thinking, which is sent only beside
-    content or a call. True for all other blocks.
+    Thinking does not: it is sent only beside content or a call.
     """
     if isinstance(block, ir.Text | ir.Refusal):
         return block.text != ""
@@ -182,10 +179,7 @@ message."""
 
 
 class _History(TurnWriter, _OwnHistory):
-    """Encodes the messages of a client of another dialect, after their repair, and appends them to `out`. A
-    message of the assistant or of system text is left out if it is empty; the top-level system text
-    (`Request.system`) is not.
-    """
+    """Encodes the messages of a client of another dialect, after their repair, and appends them to `out`."""
 
     __slots__ = ()
     narrower, saying = narrower, Saying

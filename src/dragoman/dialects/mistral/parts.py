@@ -173,10 +173,8 @@ def encode_part(block: ir.Block, draft: Draft, where: str) -> list[dict[str, Any
     """Return the chunks of one block. [] = no chunk of Mistral can hold this block, such as a tool call or a
     Native of another dialect; this is reported as a loss. where: the block's IR path.
 
-    Raises WireError for a medium of a kind that no chunk can hold, such as a video (`unsupported_modality`),
-    and for a medium without any content that can be sent, such as one that has only a file id of another
-    provider (`unsupported_value`). Such a medium is not left out, because the model would then answer another
-    question.
+    Raises WireError for a medium that cannot be sent (`encode_media`). Such a medium is not left out, because
+    the model would then answer another question.
     """
     write = _WRITERS.get(type(block))
     if write is None:
@@ -238,8 +236,8 @@ def _write_native(block: ir.Native, draft: Draft, where: str) -> list[dict[str, 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> list[dict[str, Any]]:
     """Return a list with the one chunk of a medium. Raises WireError for a medium that no chunk can hold,
-    such as a video, and for one without any content that can be sent, such as one that has only a file id of
-    another provider. where: the block's IR path.
+    such as a video (`unsupported_modality`), and for a medium without content that can be sent, such as one
+    that has only a file id of another provider (`unsupported_value`). where: the block's IR path.
     """
     write = _MEDIA.get(block.kind)
     if write is None:
@@ -301,8 +299,7 @@ def _data_or_url(block: ir.Media, where: str) -> str:
 
 def _finished(out: dict[str, Any], block: Any, draft: Draft, where: str) -> dict[str, Any]:
     """Add the leftovers of `block` to its chunk `out`, and return the chunk. The block's cache mark, and a
-    seal from another dialect, cannot be written. They are reported as lost; in a response, the seal is
-    reported as a change, because the gateway stores it. where: the block's IR path.
+    seal from another dialect, cannot be written, which is reported. where: the block's IR path.
     """
     sealed: ir.Sealed | None = getattr(block, "sealed", None)
     if sealed is not None and sealed.origin != NAME:

@@ -130,10 +130,8 @@ def _decode_reasoning(body: Mapping[str, Any]) -> ir.Reasoning | None:
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode the request for an upstream of this dialect. Losses and changes go to `target.report`.
 
-    Raises WireError, with a path in the IR, for what Mistral cannot express and nothing can replace: a medium
-    that no chunk can hold or that has no content that can be sent; a free-text tool or call (normally
-    `emulate` has replaced it before); an answer other than text; in a request of another dialect, a tool
-    result without its call.
+    Raises WireError, with a path in the IR, for what Mistral cannot express and nothing can replace, such as
+    a video, a free-text tool that `emulate` has not replaced, or an answer other than text.
     """
     draft = Draft.of(request, target, NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -183,8 +181,8 @@ def _encode_sampling(
 
 
 def _fit_sampling(body: dict[str, Any], sampling: ir.Sampling, draft: Draft) -> None:
-    """Change sampling values of another dialect's request in `body` to values that Mistral accepts, or remove
-    them. Both are reported. If `top_logprobs` is stated alone, `logprobs` is added.
+    """Change the sampling values in `body` that come from another dialect's request so that Mistral accepts
+    them, or remove them; both are reported.
     """
     report = draft.report
     if (sampling.temperature or 0) > MAX_TEMPERATURE:

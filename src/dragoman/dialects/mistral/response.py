@@ -158,9 +158,7 @@ def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
 
 def shown_usage(usage: ir.Usage, tier: str | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Return the member `usage` of a response, which in this dialect also states the service tier. tier: the
-    IR's name of the tier; None = not stated. A tier for which Mistral has no other word is written unchanged;
-    if Mistral uses this word for another tier, a change is reported. own: True = the answer came in this
-    dialect.
+    IR's name of the tier; None = not stated. own: True = the answer came in this dialect.
     """
     out = encode_usage(usage, report, own=own)
     if tier is None:

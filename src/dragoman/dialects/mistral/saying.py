@@ -99,9 +99,8 @@ class Saying(Collected):
         return wire
 
     def _sendable(self) -> list[dict[str, Any]]:
-        """Return those of `chunks` that are sent, for an assistant message in another dialect's history: all
-        chunks, if none is reasoning. Otherwise empty texts are left out; and if the message then has only
-        reasoning and no call, nothing is sent ([]).
+        """Return those of `chunks` that are sent, for an assistant message in another dialect's history.
+        Beside reasoning, empty texts are left out; a message of nothing but reasoning is not sent ([]).
         """
         thoughts = [chunk for chunk in self.chunks if chunk.get("type") == "thinking"]
         if not thoughts:
@@ -134,12 +133,8 @@ class Saying(Collected):
 
     def _replays(self, block: ir.Thinking) -> bool:
         """Whether reasoning in the history of another dialect's request may be sent to Mistral: it has no
-        seal, and the model is not known to be unable to reason.
-
-        Mistral does not sign its reasoning, so a client returns it without a seal. A model that reasons
-        accepts it as a thinking chunk, as recorded (ruby_llm-146271004b32) and in vercel/ai#17930. Reasoning
-        with a seal is another provider's. For a model that does not reason, no request with such a chunk is
-        known.
+        seal, and the model is not known to be unable to reason. A model that reasons accepts such reasoning
+        as a thinking chunk: recorded (ruby_llm-146271004b32), and vercel/ai#17930.
         """
         return block.sealed is None and self.draft.facts.reasoning is not False
 

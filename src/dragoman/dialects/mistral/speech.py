@@ -36,9 +36,8 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request in Mistral's form. Losses and changes are reported to `target.report`. For "pcm", a
-    WAV file is asked for, and `decode_response` takes the samples out of it. Raises WireError for an audio
-    format that Mistral lacks.
+    """Encode the request in Mistral's form. Losses and changes are reported to `target.report`. Raises
+    WireError for an audio format that Mistral lacks.
     """
     report = target.report
     body: dict[str, Any] = {
@@ -99,7 +98,7 @@ class _Done(msgspec.Struct):
 
 class SpeechStream:
     """Decodes streamed speech: the events `speech.audio.delta`, and `speech.audio.done` with the usage;
-    others are ignored. begun: what is known of the response before its first audio: its format, no sound.
+    others are ignored. begun: the response as it is known before its first audio: only its format.
     `feed` and `close` raise RequestFailed for an event that states an error, WireError for a malformed event.
     `close` also raises RequestFailed if `speech.audio.done` has not come.
     """
@@ -126,9 +125,7 @@ class SpeechStream:
         return pieces
 
     def close(self) -> ir.SpeechResponse:
-        """Return the response without its audio, which `feed` has returned; call it after the last bytes.
-        Raises RequestFailed if the event `speech.audio.done` has not come.
-        """
+        """Return the response without its audio, which `feed` has returned; call it after the last bytes."""
         self._pieces(self._events.close())
         if self._whole is None:
             raise RequestFailed(STREAM_BROKEN)

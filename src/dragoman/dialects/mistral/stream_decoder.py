@@ -137,9 +137,8 @@ class MistralDecoder(ChunkDecoder[_Candidate]):
 
     def _prose(self, candidate: _Candidate, *, thinks: bool, events: list[ir.Event]) -> None:
         """Make sure that a block of thinking (`thinks`) or of text is open, to which the caller can add;
-        `candidate.prose` is then its number. Nothing is appended to `events` if a block of this kind is open
-        and has no citations yet. Otherwise the end of the open block of text or thinking, if there is one, is
-        appended, and then the opening of a new block. Tool calls stay open.
+        `candidate.prose` is then its number. If another block of text or thinking is open, or this one has
+        citations, its end is appended to `events` before the opening of the new block.
         """
         if candidate.prose >= 0 and candidate.thinks is thinks and not candidate.cited:
             return

@@ -129,9 +129,7 @@ class MistralEncoder(ChunkEncoder[_Choice, _Out]):
 
     def _seal(self, event: ir.SealDelta) -> bytes:
         """Return the chunk with the seal (signature) of Mistral's own thinking. b"" = nothing is sent now:
-        the block is sent at its end, with its seal, or the seal cannot be written. A seal of another dialect,
-        and a seal on another block than thinking, cannot be written; this is reported as a change, because
-        the gateway stores the seal.
+        the seal is sent with the whole block, or it cannot be written, which is reported.
         """
         choice = self._choices[event.candidate]
         out = choice.outs[event.index]

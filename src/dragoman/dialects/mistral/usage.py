@@ -1,9 +1,9 @@
 """Decodes and encodes token counts (`usage`).
 
-Usage.form has words joined by "+", or is None: "num" = `num_cached_tokens` states the number of cached
-tokens; "details" = `prompt_tokens_details` states it, too (without "num", only this member states it);
-"audio_outside" = the prompt count does not include the audio tokens. Members that an encoder cannot derive
-from the counts are leftovers.
+Usage.form has words joined by "+", or is None: "num" = `num_cached_tokens` states the number of cached tokens
+(without this word, `prompt_tokens_details` does); "details+num" = both members state it; "audio_outside" =
+the prompt count does not include the audio tokens. Members that an encoder cannot derive from the counts are
+leftovers.
 """
 
 from __future__ import annotations

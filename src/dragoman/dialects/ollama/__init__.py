@@ -3,8 +3,7 @@
 Specification: https://docs.ollama.com/api/chat, read at ollama/ollama fb307609 (api/types.go,
 server/routes.go). A stream is one JSON value per line; a request without `stream` gets a stream.
 
-Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
-example:
+Canonical form: a body that is decoded and encoded again may differ from the original, for example:
 - left out: null members, most known members that are empty, the type of a call, in requests a call's `index`;
 - always written: `stream`, `content`, in answers the model, the date and `done`, and the type "function" of a
   tool;
@@ -12,7 +11,7 @@ example:
   id gets the id that its result states;
 - all lines of a stream have the same date, and the text may be cut at other places.
 
-Some features that the protocol lacks are replaced; all others are refused, or reported as changed or lost:
+Some features that the protocol lacks are replaced:
 - a choice of no tool or of some tools: only the chosen tools are offered; free-text tools and forced calls
   are emulated before encoding;
 - media by URL are downloaded before encoding; media of the assistant or in a tool's result move to a message

@@ -172,9 +172,8 @@ def _usage(count: int | None) -> ir.Usage | None:
 
 def encode_response(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedRequest]) -> Payload:
     """Encode the response in the form of the path that the client called. For `PATH` (/api/embed), each
-    vector is normalised to length 1; a vector stays unchanged if its length is 0 or differs from 1 by at most
-    `_SLACK`. For the older path, the body has only one vector, unchanged. If the first vector does not have
-    the requested length, a loss is reported.
+    vector is normalised to length 1, unless its length is 0. For the older path, the body has only one
+    vector, unchanged. A first vector with another number of dimensions than requested is a loss.
     """
     lose_length(response, reply)
     if reply.request.form == _OLD:
@@ -205,11 +204,11 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the response for the client, its usage), never None; None as the usage = the token count is
-        missing or cannot be read.
+        """Return (the response for the client, its usage); None as the usage = the token count is missing or
+        cannot be read. A body without vectors raises RequestFailed if it has an `error`, otherwise WireError.
 
         model: the name that replaces the upstream's name of the model, if the response has a name; None = the
-        name stays. A body without vectors raises RequestFailed if it has an `error`, otherwise WireError.
+        name stays.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if not bytes(head.get("embedding", head.get("embeddings", b""))).startswith(b"["):

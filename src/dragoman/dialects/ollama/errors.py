@@ -41,8 +41,7 @@ _NO_MODEL: Final = ("model ", " not found")
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Its kind is the body's `code`, if that is the name of a kind (a
-    gateway has written it); otherwise the text and the status decide. Never raises: if the body is not
-    readable, the HTTP status alone decides the kind.
+    gateway has written it); otherwise the text and the status decide.
     """
     said = read_body(body, f"The provider answered with status {status}.")
     return _fault(said, status, retry_after(headers))
@@ -103,9 +102,7 @@ def _placed(fault: Fault) -> str:
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     """Return the error as a JSON object: `error` (the text), and `error_id` if the fault has one. If the text
-    and the status do not show the fault's kind, the kind is written as `code`. In the text, secrets are
-    replaced by "[redacted]", as far as their form shows them; for an invalid value, its path stands before
-    the message if the message does not contain the last name in the path. status: the HTTP status of the
+    and the status do not show the fault's kind, the kind is written as `code`. status: the HTTP status of the
     response; None = the error is in a stream.
     """
     out: dict[str, Any] = {"error": redact(_placed(fault))}

@@ -46,9 +46,9 @@ def chat_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Convert the body of a request to /api/generate into the body of the same request to /api/chat, without
     `context` and without the members that only /api/chat has (`messages`, `tools`).
 
-    Raises WireError for a member of a wrong type, if /api/chat does not have this member. Also raises
-    WireError for a true or non-empty value of a member that a conversation cannot have: `raw` (a prompt
-    without a template), `suffix` (a text after the insertion point), `template`.
+    Raises WireError for a wrong type of a member that /api/chat does not have, and for a true or non-empty
+    value of `raw` (a prompt without a template), `suffix` (a text after the insertion point) or `template`,
+    which a conversation cannot have.
     """
     for member in _TEXTS:
         _demand(body, member, str, "a string")

@@ -37,9 +37,7 @@ def decode_messages(messages: Sequence[Any]) -> tuple[ir.Message, ...]:
     an id gets the id that its result states (`linked`). Images in the assistant's text, as Markdown with data
     URLs, become image blocks.
 
-    messages: must have passed `check`, which finds most mistakes. Raises WireError for those that are found
-    only here: a message that is not an object, an unknown role, an image that is not a string, and a text of
-    the assistant or a call of unknown form.
+    messages: should have passed `check`. Raises WireError for a message of unknown form.
     """
     return linked([_message(message, f"messages[{index}]") for index, message in enumerate(messages)])
 
@@ -72,10 +70,9 @@ def encode_messages(request: ir.Request, draft: Draft) -> list[dict[str, Any]]:
     has one. A history of another dialect is first repaired (`repair`), so that one message may become
     several. Losses and changes are reported to `draft.report`.
 
-    Raises WireError for calls of free-text tools, and for media that a message of the user or of the system
-    or a tool's result has but that cannot be written: a video, an image or audio without data (only a URL or
-    a file id), a document without text (a PDF). So it does for an image or audio of the assistant that has
-    only a URL, because the repair moves it to the user.
+    Raises WireError for calls of free-text tools and, except in a message of the assistant, for a video, for
+    an image or audio without data, and for a document without text (a PDF). An image or audio of the
+    assistant that has only a URL raises it, too, if the repair moves it to the user.
     """
     if not draft.own and (texts := only_texts(request)) is not None:
         return [{"role": role, "content": text} for role, text in texts]

@@ -44,10 +44,9 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in this request for an IR path (`where`). It is the path of `locate`, if the
-    request has it; otherwise `where` itself, if the request has that, as it has for leftovers
-    (`$.tools[0].type`); otherwise the longest beginning of the path of `locate` that the request has. If the
-    request has not even its first member, the result is the path of `locate`.
+    """Return the JSON path in this request for an IR path (`where`): the path of `locate` or, for leftovers
+    (`tools[0].type`), `where` itself. If the request does not have this path, it is the longest beginning of
+    it that the request has; if it does not even have the first member, the path of `locate`.
     """
     body: dict[str, Any] = request.body
     path = locate(where).removeprefix("$.")

@@ -102,8 +102,7 @@ _NUMBERS: Final = frozenset({int, float})
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return the request that `check` gets. If `widens`, the provider's `Quirks.widens`, has "options", this
     is a copy without those options that have a range (`RANGES`) and a number as their value, so that no range
-    is checked. Without "options" in `widens`, or without an object `options` in the request, it is the
-    request itself.
+    is checked.
     """
     options = wire.body.get("options")
     if "options" not in widens or type(options) is not dict:

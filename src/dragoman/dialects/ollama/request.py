@@ -91,8 +91,7 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
     The model is `target.model`; if that is None, the request's.
 
     Raises WireError, with an IR path, for values that cannot be replaced: a free-text tool or call, output
-    other than text, several candidates, and media of the user, the system or a tool's result that are a
-    video, an image or audio without data, or a document without text (`encode_messages`).
+    other than text, several candidates, and some media (`encode_messages`).
     """
     draft = Draft.of(request, target, NAME)
     body: dict[str, Any] = {"model": target.model if target.model is not None else request.model}
@@ -135,9 +134,8 @@ def _encode_output(body: dict[str, Any], output: ir.Output, draft: Draft) -> Non
 
 
 def _titled(output: ir.Output, draft: Draft) -> dict[str, Any]:
-    """Return a copy of the output's schema, with the output's name as its title and the output's description
-    as its description; each is reported as a change. If the schema already has another title or description,
-    that one stays, and the output's is reported as lost.
+    """Return a copy of the output's schema into which the output's name and description are written
+    (`describe`). Changes and losses are reported.
     """
     schema = dict(output.schema or {})
     describe(schema, output, "format", draft.report)

@@ -172,14 +172,13 @@ def minting(draft: Draft, reply: Reply) -> Callable[[str | None, int], str | Non
 def ending(
     stop: ir.Stop | None, usage: ir.Usage | None, draft: Draft, reply: Reply, where: str, *, called: bool
 ) -> dict[str, Any]:
-    """Return the members at the end of a response: `done`, `done_reason` and the token counts. If the
-    response came in another dialect, the result also has `total_duration`: the nanoseconds since the request
-    came (`Reply.elapsed`), left out if they are 0.
+    """Return the members at the end of a response: `done`, `done_reason`, the token counts and, if the
+    response came in another dialect, `total_duration` (the nanoseconds since the request came).
 
     stop: None = not stated; a response of this dialect then has `done: false`, any other response has
     `done: true` and the reason "stop". usage: None = not stated. where: the candidate's IR path. called:
-    whether the response has tool calls, for which Ollama has no finish reason; it only decides what is
-    reported.
+    whether the response has tool calls; it only decides what is reported, because Ollama has no finish reason
+    for calls.
     """
     out: dict[str, Any] = {"done": stop is not None or not draft.own}
     if stop is None:

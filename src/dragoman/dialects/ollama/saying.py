@@ -54,7 +54,7 @@ def decode_saying(message: dict[str, Any]) -> list[ir.Block]:
 
 
 def decode_images(message: Mapping[str, Any]) -> list[ir.Block]:
-    """Return the media in `images`, in order: audio if the first bytes show MP3, WAV or M4A, otherwise
+    """Return the media in `images`, in order: audio if the first bytes show a known audio format, otherwise
     images. [] = the message has none. Raises WireError if an entry is not a string.
     """
     images = message.get("images") or ()
@@ -75,11 +75,9 @@ def _medium(data: str) -> ir.Media:
 
 
 def decode_call(call: Any, position: int) -> ir.ToolCall:
-    """Decode an entry of `tool_calls`. position: its position in the list. `function.index` is dropped if it
-    is null or equals the position; otherwise it is a leftover. An id that is "" counts as none; one that is
-    not text is a leftover. Arguments that are null or missing become "{}", and a name that is null or missing
-    becomes "". Raises WireError if the entry is not an object, if it has no `function` object, or if the name
-    has another type.
+    """Decode an entry of `tool_calls`. position: its position in the list; a `function.index` that equals it
+    is dropped. Missing arguments become "{}", a missing name becomes "". Raises WireError if the entry is not
+    an object, if it has no `function` object, or if the name is neither text nor null.
     """
     call, odd = _TYPED.sort(an_object(call, "message.tool_calls[]"))
     where = "message.tool_calls[].function"
@@ -186,9 +184,8 @@ class Saying(Collected):
 
 
 def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> str:
-    """Return the text of a block; the text of a Json block is JSON. That a refusal becomes text is reported.
-    The block's seal, cache mark, citations and leftovers of other dialects cannot be written, and are
-    reported; so are log probabilities in a request of another dialect. where: the block's IR path.
+    """Return the text of a block; the text of a Json block is JSON. What the text cannot hold, such as
+    citations, is reported. where: the block's IR path.
     """
     if isinstance(block, ir.Json):
         text = text_of(block.value)
@@ -208,9 +205,8 @@ def words(block: ir.Text | ir.Refusal | ir.Json, draft: Draft, where: str) -> st
 
 def thoughts(block: ir.Thinking, draft: Draft, where: str) -> str:
     """Return the text of a thinking block or, if it has none, the parts of its summary, with a blank line
-    between them; "" = it has neither, which is reported as a loss for a block of another dialect. The block's
-    seal, cache mark and leftovers of other dialects cannot be written, and are reported. where: the block's
-    IR path.
+    between them; "" = it has neither, which is reported as a loss for a block of another dialect. What else
+    the block has (`shed`) is reported, too. where: the block's IR path.
     """
     shed(block, draft, where)
     text = block.text or "\n\n".join(block.summary)
@@ -226,8 +222,7 @@ def lose_source(draft: Draft, where: str) -> None:
 
 def shed(block: Any, draft: Draft, where: str) -> None:
     """Report a block's seal, cache mark and leftovers of other dialects as not written: this dialect has no
-    members for them. A seal in a response is only a change, because the gateway stores it; the rest are
-    losses. where: the block's IR path.
+    members for them. where: the block's IR path.
     """
     if getattr(block, "sealed", None) is not None:
         draft.leave_seal(where)

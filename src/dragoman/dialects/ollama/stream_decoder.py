@@ -129,9 +129,8 @@ class OllamaDecoder:
         return events
 
     def _news(self, line: _Wire) -> ir.Extra:
-        """Return the leftovers of a line that are new, or whose value is not the latest one of an earlier
-        line; None = there are none. Raises WireError if the stream has more than `MOST_LEFTOVERS` different
-        leftovers, or too many JSON values in them (`Kept`).
+        """Return the leftovers of a line that are new or have another value than before; None = there are
+        none. Raises WireError if the stream has too many leftovers.
         """
         told = (leftovers(line, _LINE) or {}).get(NAME, {})
         news = {key: value for key, value in told.items() if self._seen.get(key) != value}

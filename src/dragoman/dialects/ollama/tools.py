@@ -50,10 +50,8 @@ def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> Non
 
 
 def _offered(choice: ir.ToolChoice | None, draft: Draft) -> frozenset[str] | None:
-    """Return the names of the tools to offer under this tool choice (None = the request has none); None = all
-    tools, an empty set = no tool. A forced call cannot be written, and is reported as lost: the model may
-    answer without a call, but is offered only the tools that the choice names. A choice in another dialect's
-    own form ("native") is reported as lost, too.
+    """Return the names of the tools to offer under this tool choice; None = all tools, an empty set = no
+    tool. choice: None = the request has none. What cannot be written, such as a forced call, is reported.
     """
     report = draft.report
     if choice is None:

@@ -16,9 +16,8 @@ _OPTIONS: Final = frozenset({"mode", "ttl"})
 
 
 def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching | None:
-    """Return the prompt cache settings in a request body; None if all are absent or null, or only an empty
-    `prompt_cache_options` is stated. Unknown members of `prompt_cache_options` become leftovers. leftovers:
-    collects the leftovers of the body's dialect.
+    """Return the prompt cache settings in a request body; None = it states none. leftovers: collects the
+    leftovers of the body's dialect, here the unknown members of `prompt_cache_options`.
     """
     options = body.get("prompt_cache_options") or {}
     cache = ir.Caching(
@@ -32,12 +31,9 @@ def decode_caching(body: Mapping[str, Any], leftovers: Leftovers) -> ir.Caching 
 
 
 def encode_caching(body: dict[str, Any], cache: ir.Caching, draft: Draft, leftovers: Leftovers) -> None:
-    """Write prompt cache settings into a request body (`body`). A key and a retention are written for every
-    request, a mode and a lifetime (`ttl`) only for one that came in the body's dialect (`draft.own`).
-    Reported as lost: the mode and the lifetime that are not written; a cache mark of the whole request;
-    leftovers of other dialects.
-
-    leftovers: writes the leftovers of the body's dialect.
+    """Write prompt cache settings into a request body (`body`). A mode and a lifetime (`ttl`) are written
+    only for a request that came in the body's dialect (`draft.own`), a mark of the whole request never. What
+    is not written is reported as lost. leftovers: writes the leftovers of the body's dialect.
     """
     if cache.key is not None:
         body["prompt_cache_key"] = cache.key

@@ -226,11 +226,9 @@ _FREE: Final[dict[str, Any]] = {
 
 
 def encode_stream(response: ir.ImageResponse, reply: Reply) -> bytes:
-    """Return a whole response as SSE events. Each event has one completed image. The last event has the
-    response's usage; in the other events, and if there is no usage, all token counts are 0. If the provider
-    sent only the URL of an image, the event has this URL in place of base64, and a loss is reported. A
-    setting of the images that the provider did not state (`size`, `quality`, `background`) is the one that
-    the client requested, or "auto" if OpenAI's clients cannot decode that.
+    """Return a whole response as SSE events, one for each image. Only the last event has the response's
+    usage; all other token counts are 0. If the provider sent only the URL of an image, the event has this URL
+    in place of base64, and a loss is reported.
     """
     request, known = reply.request, _described(response, reply)
     kind = "image_generation.completed" if request.action == "generate" else "image_edit.completed"

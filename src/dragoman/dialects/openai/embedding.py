@@ -98,13 +98,12 @@ def decode_input(value: Any) -> tuple[tuple[ir.Input, ...], str | None]:
 
 
 def encode_input(request: ir.EmbedRequest, model: str | None, report: Report) -> Any:
-    """Return the value of `input` for the upstream. Inputs that are token ids stay token ids unless they can
-    be converted and the upstream's model is not known to have the vocabulary of the requested model
-    (`tokens.reads_tokens`); then they are converted to texts, which is reported. model: the upstream's model;
-    None = unknown.
+    """Return the value of `input` for the upstream. Inputs that are token ids are converted to texts, which
+    is reported, unless the upstream's model may get them (`tokens.reads_tokens`). model: the upstream's
+    model; None = unknown.
 
-    Raises WireError for a text beside token ids that stay, and for token ids that the requested model's
-    vocabulary lacks or that are not valid text.
+    Raises WireError for a text beside token ids that stay token ids, and for token ids that cannot be
+    converted.
     """
     own = reads_tokens(model, request.model)
     if own and any(isinstance(item, ir.Tokens) for item in request.inputs):
@@ -250,8 +249,7 @@ class EmbeddingRelay(WholeAnswerRelay):
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if it is missing or unreadable.
         Returns None in place of both if the client asked for an encoding and the first vector does not seem
-        to have it; then the response must be translated. A vector is taken for base64 unless a list begins in
-        the first `_HEAD` bytes of `data`.
+        to have it; then the response must be translated.
 
         model: the model's name for the client; None = the name stays unchanged. Raises RequestFailed for an
         error with status 200, WireError if the body is not a JSON object or `data` is not an array.

@@ -79,11 +79,11 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """Return OpenAI's error object for a fault: `message` (without secrets, as far as their form shows them),
-    `type`, `param`, `code`, and `error_id` if the fault has one (OpenAI's clients accept further members).
+    """Return OpenAI's error object for a fault: `message`, `type`, `param`, `code`, and `error_id` if the
+    fault has one (OpenAI's clients accept further members).
 
-    words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
-    instead of the code in `words`, unless it is a known code of another kind of fault (`keeps_code`).
+    words: kind of fault -> (type, code). The fault's own code is written instead of this code, unless it is a
+    known code of another kind of fault (`keeps_code`).
     """
     kind, code = words[fault.kind]
     error = {
@@ -118,9 +118,9 @@ _SPOKEN: Final = (NAME, "openai_responses")
 
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-    """Return the fault of a provider's error response. Never raises: if the body cannot be read, the status
-    determines the kind. The delay before a retry comes from the headers or, without one there, from the body
-    (Google's `RetryInfo`).
+    """Return the fault of a provider's error response. If the body cannot be read, the status determines the
+    kind. The delay before a retry comes from the headers or, without one there, from the body (Google's
+    `RetryInfo`).
     """
     said = read_body(body, f"The provider answered with status {status}.")
     wait = retry_after(headers)

@@ -92,10 +92,7 @@ def encode_usage(usage: ir.Usage | None, duration: float | None) -> dict[str, An
 
 
 def refuse_failure(body: Mapping[str, Any]) -> None:
-    """Raise RequestFailed if the JSON of a response or event contains an error: a member `error` that is not
-    empty, or a message (`message`, `detail`) without `usage`, or another form that vendors have
-    (`chat.errors.failure`).
-    """
+    """Raise RequestFailed if the JSON of a response or event states an error (`chat.errors.failure`)."""
     if (failed := failure(dict(body))) is not None:
         raise RequestFailed(fault_of(failed))
 

@@ -188,7 +188,7 @@ def streams(wire: WireRequest) -> bool:
 
 def decode_request(wire: WireRequest) -> ir.ImageRequest:
     """Return the decoded request. wire: a request that `check` has accepted; its path says whether images are
-    generated, edited or varied. For a generation, input images and a mask are not read, but are leftovers.
+    generated, edited or varied.
     """
     body = typed(wire)
     action = _ACTIONS.get(wire.path)
@@ -306,11 +306,10 @@ class ImageRelay:
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if the response states none.
         Returns None in place of both if the client stated in `response_format` that it wants URLs or base64,
-        and no image has this form; then the response must be translated. model: the model's name for the
-        client, written in place of the model that the response states, if it states one; None = the name
-        stays unchanged.
+        and no image has this form; then the response must be translated. Raises RequestFailed for an error
+        with status 200, WireError for any other body without `data`.
 
-        Raises RequestFailed for an error with status 200, WireError for a body without `data`.
+        model: the name that replaces the model's name in the response, if it has one; None = the name stays.
         """
         head: dict[str, Any] = decode_head(answer.data)
         if "data" not in head:

@@ -18,12 +18,10 @@ _LISTS: Final = frozenset({"tokens", "token_logprobs", "top_logprobs"})
 
 def in_objects(logprobs: Any) -> Any:
     """Return a choice's `logprobs` in OpenAI's form: an object whose `content` is a list of objects, one for
-    each token. Fireworks and Together write parallel lists (`tokens`, `token_logprobs`, and perhaps
-    `top_logprobs`). These are converted if they have the same length. A further list of this length
-    (`token_ids`) has one value for each token: the token's object gets this value, under the list's name. All
-    other members stay beside `content`.
+    each token. The parallel lists that Fireworks and Together write (`tokens`, `token_logprobs`, and perhaps
+    `top_logprobs` and others) are converted into this form, if they have the same length.
 
-    logprobs: any JSON value. A value without such lists is returned unchanged; it is never changed in place.
+    logprobs: any JSON value. A value without such lists is returned unchanged.
     """
     tokens = logprobs.get("tokens") if type(logprobs) is dict else None
     if type(tokens) is not list:

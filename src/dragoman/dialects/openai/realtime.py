@@ -116,14 +116,10 @@ class RealtimeTalk:
         return () if self._first is None else (self.said(self._first).message,)
 
     def said(self, message: Message) -> Spoken:
-        """Return a client's event in the form for the provider. If the event names a model as `model`,
-        `session.model` or `response.model`, this name becomes the provider's name; in a session that only
-        transcribes, also the name in the settings of the transcription, which is added if they have none. An
-        event with `model`, `session` or `response` has each member only once afterwards: of repeated members
-        the last one. Any other event is returned unchanged.
-
-        The result also says how much sound is in the event, if a model transcribes it. The type of the event
-        does not matter for this, because parsers may differ on a type that stands in the event twice.
+        """Return a client's event in the form for the provider, and how much sound in it a model transcribes.
+        If the event names a model as `model`, `session.model` or `response.model`, this name becomes the
+        provider's name; in a session that only transcribes, also the name in the settings of the
+        transcription, which is added if they have none.
 
         Raises WireError for a binary message, for a message that is not a JSON object or whose `type` is not
         a text, for a model that is not one of the session's names (`names.allowed`), because the client's
@@ -199,14 +195,10 @@ class RealtimeTalk:
 
     def heard(self, message: Message) -> Heard:
         """Return a provider's event in the form for the client: in the settings of the session, the model's
-        name becomes the name that the client knows. The result also says whether a response begins or ends,
-        which response it is, what was used, and whether the event is an error.
+        name becomes the name that the client knows. The result also has the facts that the event states.
 
-        An event with the session's settings names the model that transcribes the client's speech, which later
-        transcripts are charged to. In a session that only transcribes, they are always charged to the
-        session's model, also if the provider states another name, such as that of a dated version. If neither
-        the URL nor the client has named the model to the provider, the first event with settings is answered
-        (`Heard.answers`) by an event that names it, in the form of the API's version that the event shows.
+        If neither the URL nor the client has named the model to the provider, the first event with settings
+        is answered (`Heard.answers`) by an event that names it.
 
         A binary message that begins with `{` and is UTF-8 is read as a text. Any other binary message, and an
         event of a type that is not read here, is passed on unchanged. Raises WireError if an event that is
@@ -351,8 +343,8 @@ def _detail(detail: dict[str, Any], prefix: str, counts: Any) -> None:
 
 
 def _of_sound(usage: Mapping[str, Any]) -> Used | None:
-    """Return the tokens or the milliseconds that the `usage` of a transcript states; None = it states none
-    that is possible.
+    """Return the tokens or the milliseconds that the `usage` of a transcript states; None = it states neither
+    in a usable form.
     """
     if usage.get("type") != "duration":
         return next((Used(one) for one in _readable(usage)), None)
@@ -474,8 +466,8 @@ def transcribing(base: str, query: str) -> str:
 
 def transcriber(message: Message) -> str:
     """Return the model that a client's first event in a session that only transcribes names in the settings
-    of the transcription. Raises WireError if the event is not one with the settings of such a session, if it
-    names no model there, or if it names another one elsewhere.
+    of the transcription. Raises WireError if the event does not have the settings of such a session, if they
+    name no model for the transcription, or if the event names a second model.
     """
     event = {} if isinstance(message, bytes) else decode_object(message.encode())
     kind, session = event.get("type"), event.get("session")

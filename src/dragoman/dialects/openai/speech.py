@@ -254,9 +254,8 @@ def flowing(request: ir.SpeechRequest, kind: str, _: int) -> Sound | None:
     """Return a decoder that passes audio on while it arrives. Its response states the media type of the
     requested format (`KINDS`; without one, of `USUAL`), or `kind` for a format that is not in this table.
 
-    None = `kind`, the provider's media type, is JSON's or a text's, or is empty. Then the caller reads the
-    response as a whole, and `refuse_words` raises the error. The last argument, the most bytes of an event,
-    is not used.
+    None = `kind`, the provider's media type, is JSON's or a text's, or is empty: the response must be read as
+    a whole. The last argument, the most bytes of an event, is not used.
     """
     if heard.is_json(kind) or kind.startswith("text/"):
         return None

@@ -2,10 +2,9 @@
 events.
 
 Specification: https://platform.openai.com/docs/api-reference/audio/json-object and the pages after it.
-The times and speakers of segments and words are never invented: if the requested format needs them, the
-request fails, unless the text is empty and no segment lacks a speaker. Stream events have times only for
-`diarized_json`; for other formats with times, a loss is reported. A missing duration is taken from the last
-time, or is 0.
+Times and speakers are never invented: if the requested format needs them and the provider has not returned
+them, the request fails, except for an empty text. Stream events have times only for `diarized_json`; for
+other formats with times, a loss is reported.
 """
 
 from __future__ import annotations

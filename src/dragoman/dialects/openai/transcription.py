@@ -197,15 +197,12 @@ class TranscriptionRelay:
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
         """Return (the response for the client, its usage). The usage is None if the response states none, or
-        if the client asked for `text`, `srt` or `vtt`.
+        if the client asked for `text`, `srt` or `vtt`. Returns None in place of both if the response does not
+        have the form of the requested format (JSON or a text), and so must be translated.
 
-        Returns None in place of both if the response must be translated: it is a web page, it is JSON
-        although the client asked for `text`, `srt` or `vtt`, it is not JSON although the client asked for
-        another format, or it is a JSON string. model: the model's name for the client, which replaces the
-        name in a JSON response that states one; None = the name stays unchanged.
-
-        Raises RequestFailed for an error with status 200, WireError for invalid JSON and for JSON without a
-        `text`. If the client asked for `text`, `srt` or `vtt`, none of them is raised here.
+        model: the name that replaces the model's name in a JSON response that has one; None = the name stays.
+        If the client asked for a format in JSON, raises RequestFailed for an error with status 200, WireError
+        for invalid JSON and for JSON without a `text`.
         """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):

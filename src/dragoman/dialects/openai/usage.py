@@ -235,9 +235,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _is_plain(wire: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> bool:
-    """Whether the counts have OpenAI's own form: exactly the members in `_PLAIN`, both objects of details
-    with at least one member and without unknown members, integers as prompt and completion count, and a total
-    that is their sum. inputs, outputs: the details of prompt and completion.
+    """Whether the counts have OpenAI's own form, so that none of them is a leftover. inputs, outputs: the
+    details of prompt and completion.
     """
     return (
         wire.keys() == _PLAIN
@@ -267,9 +266,8 @@ def _cached(wire: Mapping[str, Any], inputs: Mapping[str, Any], words: list[str]
     """Return the number of tokens that were read from the cache; None = not stated. If several members state
     different counts, OpenAI's own member is used first, then `cached_tokens`, then `prompt_cache_hit_tokens`.
 
-    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: the words of `Usage.form` for all
-    members with the returned count are appended to it; nothing is appended if only OpenAI's member has this
-    count.
+    wire: the `usage` object. inputs: its `prompt_tokens_details`. words: the words of `Usage.form` for the
+    members with the returned count are appended to it.
     """
     if _BESIDE.isdisjoint(wire):
         return inputs.get("cached_tokens")

@@ -3,8 +3,7 @@
 Specification: https://platform.openai.com/docs/api-reference/chat, OpenAPI document 2.3.0 of
 https://github.com/openai/openai-openapi; for vendors, recorded traffic and their own pages.
 
-Canonical form: a body that is decoded and encoded again may differ from the original in these points, for
-example:
+Canonical form: a body that is decoded and encoded again may differ from the original, for example:
 - left out: most null members; empty lists of annotations, calls or reasoning details; empty `stream_options`
   and `prompt_cache_options`; in a whole message the `index` of a call, if it equals the call's position; in a
   choice an empty `delta`, empty log probabilities;

@@ -83,10 +83,7 @@ def decode_answer(
     text, a list, an object nor null, for a part that is not an object, and for a call of an unknown form.
 
     where: the message's path, for errors. history: True = the message is part of a request. Then a content
-    that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations. The
-    leftovers are members of unknown names or of a wrong type, the refusal "", an audio without an id, a
-    `function_call` without a name and, in a response, `name`. If the content is null or a list without a
-    text, annotations become the citations of an empty Text of the form "null".
+    that is "" becomes an empty Text block; in a response it becomes no block, unless it has annotations.
     """
     message, odd = TYPED.sort(message)
     blocks: list[ir.Block] = []
@@ -272,12 +269,11 @@ def is_vendors_own(call: Mapping[str, Any]) -> bool:
 def decode_call(call: dict[str, Any], position: int, where: str = "tool_calls[]") -> ir.ToolCall:
     """Decode an entry of `tool_calls`. An entry of the type "custom" has its name and its text in `custom`;
     any other entry has its name and arguments in `function`, and may have the signature of Google's servers
-    in `extra_content`. Arguments that are not text become JSON text; missing or null arguments become "". A
-    missing or null name becomes "". An id or a type that is not text becomes a leftover. Raises WireError if
-    the entry does not have its object, or if the name is not text.
+    in `extra_content`. A missing or null name becomes "", and so do missing or null arguments. Raises
+    WireError if the entry does not have its object, or if the name is neither text nor null.
 
-    position: the entry's position in the list. If the entry has the same number as its `index`, this `index`
-    is not a leftover. where: the entry's path, for errors.
+    position: the entry's position in the list; an `index` that equals it is dropped. where: the entry's path,
+    for errors.
     """
     call, odd = TYPED_CALL.sort(call)
     member = "custom" if call.get("type") == "custom" else "function"

@@ -21,7 +21,7 @@ replace = msgspec.structs.replace
 
 def as_tools(request: ir.Request, report: Report) -> ir.Request:
     """Return the request with tools in place of OpenAI's older functions: in the list of tools, in the tool
-    choice and in the history. Each change is reported to `report`. A request without them is returned itself.
+    choice and in the history. Each change is reported to `report`.
 
     If the list of tools comes from `functions`, `parallel` becomes False, because such clients read only one
     call of an answer.

@@ -252,13 +252,9 @@ class _History:
             self.out.append(out)
 
     def _replay(self, out: dict[str, Any], where: str) -> None:
-        """Change the reasoning in the assistant message `out` as the vendor's `reasoning_replay` requires.
-        Nothing is changed if `reasoning_replay` is "never", or if `reasoning_field` is "none", "tags" or
-        "reasoning_details".
-
-        A message with tool calls, but without reasoning, gets an empty reasoning, which is reported. A
-        message without tool calls loses its reasoning, with a reported loss, if `reasoning_replay` is
-        "tool_turns" and the client speaks another dialect. where: the message's IR path.
+        """Change the reasoning in the assistant message `out` as the vendor's `Quirks.reasoning_replay`
+        requires, and report it: a message with tool calls may get an empty reasoning, a message without tool
+        calls may lose its reasoning. where: the message's IR path.
         """
         quirks = self.draft.quirks
         if quirks.reasoning_replay == "never" or quirks.reasoning_field in {"none", TAGS, DETAILS}:

@@ -13,9 +13,8 @@ def finish(
     draft: Draft, out: dict[str, Any], mark: ir.CacheMark | None, extra: ir.Extra, where: str
 ) -> dict[str, Any]:
     """Add a cache mark and leftovers to the wire object `out`, and return `out`. A mark of a client of this
-    dialect is written in the client's form, any other mark in the vendor's form (`Quirks.cache_marks`). If
-    the vendor has no form, the mark is reported as lost; if its form states no lifetime, the lifetime is.
-    Leftovers of this dialect are written into `out`; those of other dialects are reported as lost.
+    dialect is written in the client's form, any other mark in the vendor's form (`Quirks.cache_marks`). What
+    cannot be written, such as leftovers of other dialects, is reported as lost.
 
     mark, extra: None = there are none. where: the IR path of the value that `out` is made from.
     """

@@ -301,12 +301,9 @@ def _encode_wishes(body: dict[str, Any], request: ir.Request, forms: Mapping[str
 
 
 def _max_member(forms: Mapping[str, str], draft: Draft) -> str:
-    """Return the name of the member for the limit of output tokens. If the vendor has another name than
-    `max_completion_tokens` (`Quirks.max_tokens_field`), it is the vendor's name. Otherwise it is the name
-    that the client wrote, or `max_completion_tokens` if the client speaks another dialect or the model
-    rejects the written `max_tokens`, which is reported as a change.
-
-    forms: `Request.forms` of a client of this dialect, else {}.
+    """Return the name of the member for the limit of output tokens: the vendor's name, if this is not
+    `max_completion_tokens`; otherwise `max_tokens` if the client wrote this and the model is not known to
+    reject it; otherwise `max_completion_tokens`. forms: `Request.forms` of a client of this dialect, else {}.
     """
     newer = "max_completion_tokens"
     if draft.quirks.max_tokens_field != newer:
@@ -410,11 +407,9 @@ def _encode_prediction(request: ir.Request, forms: Mapping[str, str], draft: Dra
 
 
 def _encode_stream(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write `stream: true` and, in `stream_options`, whether the usage is wanted. The client's statement is
-    written. If the client states nothing, the usage is requested for a client of another dialect, and no
-    `stream_options` are written for a client of this dialect.
-
-    For a vendor without `stream_options` only `stream` is written, and a wanted usage is reported as lost.
+    """Write `stream: true` and, in `stream_options`, whether the client wants the usage. For a client of
+    another dialect that does not state it, the usage is requested. For a vendor without `stream_options` only
+    `stream` is written, and a wanted usage is reported as lost.
     """
     body["stream"] = True
     wanted = request.stream_usage

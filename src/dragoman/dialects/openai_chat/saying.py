@@ -200,15 +200,10 @@ class Saying(Collected):
         return quirks.reasoning_field != "none" and quirks.reasoning_replay != "never"
 
     def _think(self) -> None:
-        """Write the collected thinking blocks into the message.
-
-        Blocks from `reasoning_details`, and blocks for which `_returns` is true, become entries of
-        `reasoning_details`. Unless their form is "details_only", their text also becomes `reasoning` (or the
-        member in `MIRRORS`), if the message has no such member.
-
-        All other thinking is written into the vendor's `reasoning_field`, if the message is part of a request
-        and the vendor has this field. Otherwise thinking of this dialect goes into the members that it came
-        from, and thinking of another dialect into `reasoning_content`.
+        """Write the collected thinking blocks into the message. Blocks from `reasoning_details`, and blocks
+        for which `_returns` is true, become entries of `reasoning_details`; mostly another member repeats
+        their text. Other thinking of this dialect goes into the members that it came from, and thinking of
+        another dialect into `reasoning_content`, if the vendor has no other name for them (`_member`).
         """
         wire = self.wire
         details: list[dict[str, Any]] = []
@@ -330,9 +325,9 @@ def encode_call(block: ir.ToolCall, call_id: str | None, draft: Draft, where: st
 
     A call of a free-text tool has the type "custom". If the client receives such calls as functions
     (`Draft.enveloped`), it has the type "function", and its arguments are the text. A call of a vendor's own
-    type keeps this type if it came in this dialect. A signature of Google's servers is written in a response.
-    In a request it is written only if the client speaks this dialect and the vendor accepts it
-    (`Quirks.call_signatures`). Any seal that is not written is reported.
+    type keeps this type if it came in this dialect. The only seal that can be written is a signature of
+    Google's servers: in a response, and in a request of this dialect if the vendor accepts it
+    (`Quirks.call_signatures`).
     """
     out: dict[str, Any] = {}
     if call_id is not None:
@@ -400,10 +395,9 @@ def lose_second_call(draft: Draft, where: str) -> None:
 def encode_annotations(
     citations: Sequence[ir.Citation], start: int, end: int, draft: Draft, where: str
 ) -> list[dict[str, Any]]:
-    """Return a text's citations as annotations. In a message of this dialect, citations of the form
-    "citations" are left out, because they stand in a list of the response body. In a message of another
-    dialect, citations without a URL are reported as lost. Offsets in the text become offsets in the content;
-    in a message of another dialect, missing ones become `start` and `end`.
+    """Return a text's citations as annotations, whose offsets count in the message's content. In a message of
+    this dialect, citations of the form "citations" are left out, because they stand in a list of the response
+    body. In a message of another dialect, citations without a URL are reported as lost.
 
     start, end: where the text begins and ends in the message's content, in characters. where: the text's IR
     path.

@@ -143,12 +143,9 @@ def lose_beside(block: ir.Media, draft: Draft, where: str) -> None:
 
 
 def _formatted(data: str, mime: str | None, voice: Voice, draft: Draft, where: str) -> str:
-    """Return the audio in the format for the client, in base64.
-
-    Raw samples stay as they are if the client asked for "pcm16"; if their rate or channels are not OpenAI's,
-    a loss is reported. Otherwise they become a WAV file; if the client asked for a format other than "wav",
-    this is reported as lost. Samples whose base64 cannot be decoded stay as they are, and a loss is reported.
-    Audio that is not raw samples is not changed; if it is not in the requested format, a loss is reported.
+    """Return the audio for the client, in base64. Raw samples become a WAV file, unless the client asked for
+    "pcm16" or their base64 cannot be decoded; any other audio is not changed. If the audio does not have the
+    requested format, a loss is reported.
 
     data: the audio in base64. mime: its media type; None = unknown, which counts as not raw samples. voice:
     states the requested format. where: the IR path of the audio, for the report.
@@ -207,9 +204,8 @@ class Spoken:
 
     def open(self, block: ir.Media, where: str) -> dict[str, Any]:
         """Return the `audio` member for a block that opens. {} if there is nothing to send, or if the block
-        is reported as lost. In a response of another dialect it is lost if it has a URL or a file id instead
-        of data, or if it follows another block and cannot be joined to it (they are not raw samples of the
-        same type).
+        cannot be sent: it has no data but a URL or a file id, or it cannot be joined to the audio of an
+        earlier block. Such a block is reported as lost.
         """
         if self._draft.own:
             audio = stated(block.data, block.transcript, block.expires, block.id)
@@ -240,9 +236,9 @@ class Spoken:
         return self._add(event.data, event.transcript, event.expires)
 
     def complete(self, where: str, final: ir.Media) -> dict[str, Any]:
-        """Return the `audio` member with the parts of the block's Close event (`final`) that were not sent
-        before: the samples if none of this block were sent, and the transcript if nothing of it was sent. {}
-        if both were sent, if the block is lost, or if the response came in this dialect.
+        """Return the `audio` member with the samples or the transcript of the block's Close event (`final`),
+        as far as nothing of them was sent before. {} if there is nothing to send, if the block is lost, or if
+        the response came in this dialect.
         """
         if (sent := self._sent.get(where)) is None:
             return {}

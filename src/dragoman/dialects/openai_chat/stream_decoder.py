@@ -341,8 +341,7 @@ class ChatDecoder(ChunkDecoder[_Candidate]):
 
     def _cite(self, candidate: _Candidate, events: list[ir.Event]) -> None:
         """Append a Cite event to `events` for each citation in `candidate.notes`, and empty this list. The
-        event names the text block in which the citation starts (the first block, if no start is stated), and
-        its offsets are counted from the start of this block.
+        event names the text block in which the citation starts (`placed`).
         """
         for note in candidate.notes:
             block, citation = placed(note, candidate.texts)
@@ -470,9 +469,7 @@ def _tokens(candidate: _Candidate, logprobs: Any) -> dict[str, Any]:
 
 
 def _bare(wire: dict[str, Any]) -> dict[str, Any]:
-    """Return a fragment of a call (`wire`) in the form that `decode_call` accepts: with an object `function`
-    (or `custom`) whose arguments are empty, and without `index` and null members.
-    """
+    """Return a fragment of a call (`wire`) in the form that `decode_call` accepts, with empty arguments."""
     bare = {key: value for key, value in wire.items() if key != "index" and value is not None}
     kind, text = ("custom", "input") if bare.get("type") == "custom" else ("function", "arguments")
     bare[kind] = {**(bare.get(kind) or {"name": ""}), text: ""}
