@@ -161,12 +161,9 @@ class _LeadFinder(NamedTuple):
         in_keys: bool,
         chosen: bool,
     ) -> bool:
-        """Whether a variable may be sent to the target, for one of three reasons.
-
-        1. The target is the host of the vendor to whose keys the variable belongs. 2. The variable is in the
-        setting `keys`, no vendor has a key of this name, and the target is the host of the account's vendor.
-        3. The environment chose the base URL (`chosen`). But this is no reason if the file itself puts the
-        key of another vendor there.
+        """Whether a variable may be sent to the target: because this is the host of the variable's vendor
+        (in `keys`, if no vendor has this variable, of the account's vendor); or because the environment chose
+        it, unless the file itself puts the key of another vendor there.
 
         scalar: the value that contains the variable. target: as in `Lead`. in_keys: the value is in `keys`.
         chosen: the environment states the base URL, and the file does not weaken the proof of the host's
