@@ -67,8 +67,8 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """Return a copy of a configuration's tree with the keys, base URLs, regions and projects of the vendors'
-    environment variables added. A blank variable counts as not set, and a setting that is null as not stated.
+    """Return a configuration's tree (not changing it) with the keys, base URLs, regions and projects of the
+    vendors' environment variables added. Blank variables count as not set, and null as not stated.
 
     A vendor without a provider in the tree gets a provider with the vendor's name, if the environment has one
     of its variables. Three cases are excluded: a provider of another vendor has this name; the vendor's

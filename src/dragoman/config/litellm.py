@@ -312,8 +312,8 @@ class _Conversion:
 
     def read(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
         """Return (the provider in LiteLLM's words, None = not stated; the model's name without it; the
-        parameters, with the region that a Bedrock model's name contains, and with LiteLLM's general project
-        and location for Vertex AI).
+        parameters, with the region that a Bedrock model's name contains, or for Vertex AI with LiteLLM's
+        general project and location if they state none).
         """
         prefix, rest = self.split(model, params)
         if prefix == "bedrock":

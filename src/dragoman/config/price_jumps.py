@@ -44,8 +44,8 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 def jumps_of(entry: PriceEntry | Price, before: Rates, now: float) -> Iterator[Jump]:
     """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
-    (`jumps`: ten times or a tenth) from the prices that hold without the entry, now or later. A price is
-    yielded once for each price that it is far from. entry: of `prices`, or a deployment's own price. before:
+    (`jumps`: ten times or a tenth) from the prices that hold without the entry, now or later. As these may
+    change, one price may be yielded several times. entry: of `prices`, or a deployment's own price. before:
     the prices without the entry. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice | Price]] = [("", entry)]

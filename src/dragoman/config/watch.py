@@ -75,8 +75,8 @@ class Watch:
 
     def look(self, now: float) -> bool:
         """Look at the files (only if `reload.watch` is on) and the database; return whether the configuration
-        must be loaded again. True also if it has not been for `reload.poll` seconds (0 = no such time), even
-        if nothing seems changed. now: monotonic seconds.
+        must be loaded again. True also after each `reload.poll` seconds (0 = never) in which no file seemed
+        changed. now: monotonic seconds.
         """
         if self._watches:
             found = _stamps(self._seen)
