@@ -74,10 +74,10 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Yield each secret from outside the file that would go to a host which only the file chooses, or whose
-    proof of identity the file weakens (`verify_tls: false`, `ca_file`, or `proxy` for plain HTTP); and each
-    variable with a secret's name that the file uses in `models` or `aliases`, because it may go to any
-    provider. Leads that the user has approved earlier are yielded too.
+    """Yield each secret from outside the file that would go to a host which only the file chooses (not the
+    secret's vendor, not this machine), or whose proof of identity the file weakens; and each variable with a
+    secret's name that the file uses in `models` or `aliases`, because it may go to any provider. Leads that
+    the user has approved earlier are yielded too.
 
     tree: the complete configuration as written, settings from the environment included. accounts: the enabled
     providers. environ: the environment variables.
@@ -138,12 +138,10 @@ class _LeadFinder(NamedTuple):
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
-        """Yield a lead if the file's `credential` of a provider has other settings than `kind`, such as a
-        role, a tenant or a token host. Nothing is yielded if the provider has no identity in a cloud.
-
-        These settings choose the services to which this machine sends tokens that prove its identity. So the
-        lead is yielded for every target, even for this machine and for the vendor's own host. node: the
-        provider's entry. path: the entry's path. target: the lead's `target`.
+        """Yield a lead, whatever the target is, if the file's `credential` of a provider with an identity in
+        a cloud has other settings than `kind` (a role, a token host): they choose the services to which this
+        machine sends tokens that prove its identity. node: the provider's entry. path: the entry's path.
+        target: the lead's `target`.
         """
         stated = node.entries.get("credential")
         if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
