@@ -139,8 +139,8 @@ def _misuse(error: click.ClickException) -> Failure:
 
 
 def _unexpected(terminal: Terminal, error: Exception) -> Failure:
-    """Return the failure for a bug in Dragoman. With `--verbose`, the traceback is put into the failure's
-    JSON form; without `--json`, it is printed here.
+    """Return the failure for a bug in Dragoman. With `--verbose`, its JSON form has the traceback, which is
+    printed here unless that form will be (`--json`).
     """
     told = "".join(traceback.format_exception(error))
     if terminal.verbose and not terminal.as_json:

@@ -106,10 +106,10 @@ _ADD = (
 
 
 def entry_of(stated: Stated) -> Any:
-    """Return the entry to add, as a JSON value: the content of the file; or the single text; or an object
-    made of the texts `NAME=VALUE` ({} = there are none). A dot in a name puts the value into an inner object.
-    A value that begins like JSON (`_JSON`) is decoded. Raises Failure if there are a file and settings, or if
-    the file or a text cannot be read.
+    """Return the entry to add, as a JSON value: the content of the file; or the single text without `=`; or
+    an object made of the texts `NAME=VALUE` ({} = there are none). A dot in a name puts the value into an
+    inner object. A value that begins like JSON (`_JSON`) is decoded. Raises Failure if there are a file and
+    settings, or if they cannot be read or contradict each other.
     """
     if stated.file is not None:
         if stated.settings:

@@ -39,10 +39,9 @@ def target(terminal: Terminal, file: Path | None, url: str | None, key: str | No
     that the configuration describes (`file`; None = find the file), at its `server.admin_port` if it has one.
     The configuration's warnings are printed.
 
-    The key is `key`; else the first one in the environment variables of `_KEYS`; else, without `url`, a key
-    of the configuration with the scope `admin`, or the client key that `dragoman serve` has created, if no
-    keys are configured; else none. Raises Failure for an invalid URL, for a configuration that is invalid or
-    has the port 0, and for a file with a created key that cannot be read.
+    The key is `key`; else the first one in the environment variables of `_KEYS`; else, without `url`, that of
+    `_configured`; else none. Raises Failure for an invalid URL, for a configuration that is invalid or has
+    the port 0, and for a file with a created key that cannot be read.
     """
     key = key or next((stated for name in _KEYS if (stated := _first(name))), None)
     if url is not None:

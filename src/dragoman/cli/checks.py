@@ -185,10 +185,9 @@ class Probe:
 
     async def chunks(self, **fields: Any) -> AsyncIterator[str]:
         """Send one streamed chat request, and yield the text behind `data:` of each such line, `[DONE]`
-        included. `fields` replace or add fields of its body. Raises LeftOut (no model), KeyRefused (401),
-        TooLarge (more than `LARGEST` bytes), CheckFailed for any other status than 200, or if the content
-        type does not begin with `text/event-stream`, and the errors of `call`. A line that is too long for
-        aiohttp or not UTF-8 raises ValueError.
+        included. `fields` replace or add fields of its body. Raises LeftOut if no model is known, KeyRefused
+        for the status 401, CheckFailed for any other answer that is not a stream of events, ValueError for a
+        line that cannot be read, and the errors of `call`.
         """
         async with self.post(self.chat_url, self._request({"stream": True, **fields})) as response:
             if response.status != 200:

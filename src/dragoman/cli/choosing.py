@@ -81,10 +81,9 @@ def _may_chat(name: str) -> bool:
 
 
 def _is_free(name: str, owner: object, found: Loaded | None) -> bool:
-    """Whether a model probably runs on the gateway's machine, without a key: all its deployments are of
-    `local` or `simulate`, or of providers without keys whose address is this machine. A name that is neither
-    configured nor `provider/model` counts as False. If the configuration is unknown (`found` is None):
-    whether `owner`, the model's `owned_by` in the list, or the prefix of its name is `local` or `simulate`.
+    """Whether a model probably runs on the gateway's machine: all its deployments are of `local` or
+    `simulate`, or of providers without keys whose address is this machine. If the configuration is unknown
+    (`found` is None): whether `owner` (`owned_by` in the list) or the name's prefix is `local` or `simulate`.
     """
     if found is None:
         return owner in _FREE or name.startswith(tuple(f"{one}/" for one in _FREE))

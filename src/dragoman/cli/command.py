@@ -1,5 +1,5 @@
 """Base classes of all commands: their help shows examples before the description, they have three shared
-options, and for an unknown subcommand groups suggest similar names.
+options, and groups suggest similar names for an unknown subcommand.
 
 `--json`, `-v` and `-q` may stand before or after a subcommand. Each of them sets an attribute (`as_json`,
 `verbose`, `quiet`) of the one `Terminal` of the run.

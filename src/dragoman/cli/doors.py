@@ -33,10 +33,9 @@ def socket_path(found: Loaded, port: int) -> Path:
 
 def running(found: Loaded) -> Path | None:
     """Return the Unix socket by which the gateway with this configuration can probably be reached: the file
-    at `socket_path` for the configured port, if it exists. Otherwise, unless the configuration states a path:
-    the only socket in Dragoman's folder; of several, the only one on which a process listens, because the
-    gateway may listen on another port. None = there is no such file. A single file is returned even if no
-    process listens on it: a killed gateway leaves its socket.
+    at `socket_path` for the configured port; else, because the gateway may listen on another port, the only
+    socket in Dragoman's folder (of several, the only one on which a process listens), unless the
+    configuration states a path. None = there is no such file. A killed gateway's socket may be returned.
     """
     place = socket_path(found, found.config.server.port)
     if place.exists() or found.config.server.admin_socket is not None:

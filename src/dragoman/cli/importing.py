@@ -134,8 +134,8 @@ async def _written(directory: DirectoryStore, theirs: Theirs, config: Config) ->
     """Convert the rows of LiteLLM's tables, except keys that this gateway already has, and write the result.
     Returns (what was converted and written, the number of LiteLLM's keys that were here before).
 
-    If another process changes the database meanwhile, the work begins anew. Keys that an earlier try has
-    written then count as here before. Raises StoreFailed if the database fails, or after `_TRIES` tries.
+    If another process changes the database meanwhile, the work begins anew, and what was written counts as
+    here before. Raises StoreFailed if the database fails, or after `_TRIES` tries.
     """
     from dragoman.config.litellm_keys import converted, digest_of
     from dragoman.seams.clock import SYSTEM

@@ -2,7 +2,7 @@
 
 TOML and YAML are edited line by line, so that comments outside the replaced parts stay, and the new text is
 parsed. If it does not have the expected content, `Unmergeable` is raised, so that the file is not damaged. In
-all functions, `text` is the old text of the file; "" = there is no file yet.
+all functions for such files, `text` is the old text; "" = there is no file yet.
 """
 
 from __future__ import annotations

@@ -91,8 +91,7 @@ class NativeProbe(Probe):
 
     async def events(self) -> AsyncIterator[ir.Event]:
         """Send a streamed request, and yield the decoded events of the answer; an error within the stream is
-        one of them (`ir.Error`). Raises LeftOut (no model), KeyRefused (401), TooLarge (more than `LARGEST`
-        bytes), and CheckFailed for any other status than 200 and for a stream that cannot be decoded.
+        one of them (`ir.Error`). Raises the errors of `ask`.
         """
         url, body = self.written(stream=True)
         decoder = self.dialect.stream.decoder(STANDARD)

@@ -45,11 +45,10 @@ def permission_options(function: F) -> F:
 
 
 def stated(options: dict[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the settings that the command line states, as the administration API expects them. Settings that
-    it does not state are missing. If the only value of a list is `all`, it becomes None, which means no
-    restriction (for tags: []); if the only limit is `none`, the limits become None. options: the values of
-    the options that `permission_options` adds; others are ignored. Raises Failure for a limit or metadata
-    without `=` or without a name before it.
+    """Return the settings that the command line states, as the administration API expects them. A list whose
+    only value is `all` becomes None, which means no restriction (for tags: []); limits of which the only one
+    is `none` become None. options: the values of the options that `permission_options` adds; others are
+    ignored. Raises Failure for a limit or metadata without `=` or without a name before it.
     """
     found: dict[str, Any] = {}
     for _, setting, _ in _LISTS:

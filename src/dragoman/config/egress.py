@@ -33,7 +33,7 @@ class Egress(Section, frozen=True):
     """How long a fetch may wait to start. Then the request gets 503 (`fetch_busy`). 0 = no limit."""
     space: Size = Size(256_000_000)
     """The total size of fetched files of all running requests, in each worker; those of one client may take
-    half of it. Requests beyond that get 503 (`fetch_busy`), unless no other request (of this client) has
+    half of it. A request beyond that gets 503 (`fetch_busy`), unless it alone (in all, or of its client) has
     fetched files. The files use up to three times this amount of memory."""
     max_lookups: Annotated[int, about(unit="names", ge=1, le=1000)] = 16
     """How many DNS look-ups for URLs in requests each worker runs at the same time. One client gets at most a

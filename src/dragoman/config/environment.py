@@ -40,9 +40,8 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
-    """Return (the tree of the settings in DRAGOMAN_… variables; a warning for each DRAGOMAN_… variable that
-    sets no setting and that no other part of the program reads). An empty variable sets nothing. The values
-    are not checked here.
+    """Return (the tree of the settings in DRAGOMAN_… variables; a warning for each unknown DRAGOMAN_…
+    variable). An empty variable sets nothing. The values are not checked here.
     """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))
@@ -68,20 +67,18 @@ def place(path: str, node: Node) -> Table:
 
 
 def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
-    """Return a configuration's tree with the keys, base URLs, regions and projects of the vendors'
-    environment variables added. The given tree is not changed. A blank variable counts as not set, and a
-    setting that is null as not stated.
+    """Return a configuration's tree (not changing it) with the keys, base URLs, regions and projects of the
+    vendors' environment variables added. Blank variables count as not set, and null as not stated.
 
     A vendor without a provider in the tree gets a provider with the vendor's name, if the environment has one
     of its variables. Three cases are excluded: a provider of another vendor has this name; the vendor's
     address depends on the account and the environment does not state it; or the environment has only
     variables that other services use, too (an access key, a project, a region).
 
-    A provider in the tree that states no keys gets the keys of the environment, and those of the other three
-    settings that it does not state. Three kinds of providers are different. One that states keys (or `[]`)
-    gets nothing: a key in the file must not be sent to an address that the file does not contain. One that
-    states a base URL and has another name than its vendor gets nothing. One that states a `credential` gets
-    no keys.
+    A provider in the tree gets those of the four settings that it does not state, with three exceptions. One
+    that states keys (or `[]`) gets nothing: a key in the file must not be sent to an address that the file
+    does not contain. One that states a base URL and has another name than its vendor gets nothing. One that
+    states a `credential` gets no keys.
     """
     written = tree.entries.get("providers") or Table({}, tree.source)
     if isinstance(written, Scalar) and written.value is None:
@@ -105,13 +102,9 @@ def vendors(tree: Table, environ: Mapping[str, str]) -> Table:
 
 
 def unread_addresses(before: Table, tree: Table, environ: Mapping[str, str]) -> list[Problem]:
-    """Return a warning for each variable that other programs read as the base URL of a vendor
-    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), that is set, and that nothing here reads: it is no vendor's own
-    variable (`Vendor.base_var`), and no text of the configuration contains it. There is a warning only if the
-    configuration has a provider of this vendor without a base URL, so that the vendor's own host is asked.
-    The hint names the provider's setting `base_url` and the vendor's own variable; not the variable if the
-    provider states keys, because no variables are read for it.
-
+    """Return a warning for each set variable that other programs read as the base URL of a vendor
+    (`OPENAI_API_BASE`, `GEMINI_BASE_URL`), but that is no vendor's variable here (`Vendor.base_var`) and
+    stands in no text of the configuration. There is none if each provider of the vendor has a base URL.
     before, tree: the configuration before and after `vendors`.
     """
     named = _providers(tree)
@@ -221,11 +214,8 @@ def _vendor_of(name: str, node: Node) -> str:
 
 
 def _filled(node: Node, found: Table, *, own_name: bool) -> Node:
-    """Return an entry of `providers` with those settings of the environment added that the entry does not
-    state (null counts as not stated). Nothing is added if the entry states keys, or if it states a base URL
-    and has another name than the vendor. An entry with `credential` gets no keys. An entry that is neither a
-    mapping nor null is returned as it is. own_name: whether the entry has the vendor's name. found: the
-    settings of the environment.
+    """Return an entry of `providers` with what `vendors` adds to it. found: the vendor's settings in the
+    environment. own_name: whether the entry has the vendor's name.
     """
     if isinstance(node, Scalar) and node.value is None:
         node = Table({}, node.source)

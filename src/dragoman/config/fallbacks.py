@@ -28,7 +28,5 @@ class Fallbacks(Section, frozen=True):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names in `any`, then those in `context`, then those in `content`. A name that is listed several
-        times comes several times.
-        """
+        """The names in `any`, then those in `context`, then those in `content`, with repetitions."""
         return self.any + self.context + self.content

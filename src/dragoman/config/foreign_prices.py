@@ -53,9 +53,9 @@ _VENDORS: Final = {
 
 def entries_of(value: Any) -> dict[str, dict[str, Any]]:
     """Return the entries of a file of prices, by name (`provider/model`), in the form of the setting
-    `prices`. value: the file's content: a configuration with `prices`, the mapping below that, or LiteLLM's
-    mapping. Our own entries are returned unchecked. LiteLLM's models are left out if they have no provider or
-    no price (`entry_of`). Raises ValueError if the prices are not a mapping of mappings.
+    `prices`. value: the file's content: a configuration with `prices`, the value of that setting, or
+    LiteLLM's mapping. Our own entries are returned unchecked. LiteLLM's models without a provider or a price
+    are left out. Raises ValueError if the prices are not a mapping of mappings.
     """
     if isinstance(value, dict) and isinstance(value.get("prices"), dict):
         value = value["prices"]
@@ -67,10 +67,7 @@ def entries_of(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (`provider/model`, entry) for each of LiteLLM's models with a provider and a price (`entry_of`).
-    The provider has our name of the vendor if `_VENDORS` states one, otherwise LiteLLM's. If LiteLLM's name
-    of the model has further parts (a region or a resolution), they stay in the model's name.
-    """
+    """Yield (`provider/model`, entry) for each of LiteLLM's models with a provider and a price."""
     for name, one in value.items():
         provider = one.get("litellm_provider")
         entry = entry_of(one)
@@ -83,8 +80,8 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
     """Return the price in LiteLLM's fields, in the form of our setting `price`: {"input": USD for a million
     tokens, …}, also with `tiers` and `long_prompts`. {} = the fields state no usual price (only prices of
-    service tiers or of long prompts, or nothing). Costs that are written as texts are read as numbers.
-    Negative costs and all other fields are ignored. one: {field: value}.
+    service tiers or of long prompts, or nothing). Costs may be numbers or texts; what is no cost, or a
+    negative one, is ignored. one: {field: value}.
     """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}
@@ -127,7 +124,7 @@ def is_cost(field: str) -> bool:
 def _parts(field: str) -> tuple[str, str | None, int | None]:
     """Return (the name of the field for usual requests; LiteLLM's word for the service tier that the field is
     for, None = no tier; the tokens of the prompt above which the field holds, None = it holds for all
-    prompts). In a field for both, only the tier is taken off the name, so `_FIELDS` does not have the name.
+    prompts). In a field for both, only the tier is recognised.
     """
     tier = next((word for word in _TIERS if field.endswith(f"_{word}")), None)
     if tier is not None:

@@ -112,7 +112,8 @@ class Sessions(Section, frozen=True):
     """How many sessions are kept. When there are more, the client with the most sessions loses its least
     recently used one."""
     max_size: Size = Size(4_000_000)
-    """The largest size of one session. Above it the oldest turns are dropped; a larger turn is not stored."""
+    """The largest size of one session. Above it the oldest turns are dropped. A turn that is larger by itself
+    is not stored."""
 
 
 class Usage(Section, frozen=True):

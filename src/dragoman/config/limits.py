@@ -36,8 +36,8 @@ class Bounds(Section, frozen=True):
     """How many requests run at once. Further ones get 429; models and providers have a `concurrency` of their
     own, which lets requests wait."""
     models: Annotated[tuple[str, ...], about(default="all")] = ()
-    """The limit counts only requests for these models, by the name that the client sends, or the name of
-    the model that it stands for; `*` matches any text."""
+    """The limit counts only requests for these models: names that clients send, or names of the models for
+    which these stand; `*` matches any text."""
     soft: bool = False
     """Whether a request that exceeds the limit is answered nevertheless, with a warning."""
     warn_at: Annotated[Share | None, about(default="no warning")] = None

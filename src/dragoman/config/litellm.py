@@ -60,10 +60,9 @@ def convert(written: Mapping[str, Any]) -> Converted:
 class _Target(msgspec.Struct):
     """One converted deployment ("our" means Dragoman's). use: `provider/model`. context: the context window
     in tokens, None = not stated. order: LiteLLM's number; the deployments with the smallest one are asked
-    first. supports, price, weight, limits: our settings; None or {} = they are left out. shares: {parameter:
+    first. supports, price, weight, limits, when: our settings; None or {} = not stated. shares: {parameter:
     number}, those of `words.SHARES` that are stated. together: how many of the deployment's requests may run
-    at once, None = no limit. tags: LiteLLM's tags of the requests that the deployment serves. when: our
-    condition, which follows from the tags of all deployments of its group.
+    at once, None = no limit. tags: LiteLLM's tags of the requests that the deployment serves.
     """
 
     use: str
@@ -204,9 +203,8 @@ class _Conversion:
             self.note(path, words.of_setting(name))
 
     def limiting(self, name: str, value: Any, path: str) -> bool:
-        """Convert a general setting that limits requests, chooses deployments by tags, or is for Vertex AI
-        (see `read`). Returns False, and does nothing, if its kind is another, or its value cannot be
-        converted.
+        """Convert a general setting that limits requests, chooses deployments by tags, or is for Vertex AI.
+        False = nothing was done, because the setting or its value is another.
         """
         if (bound := bounds.bound_of(name, value)) is not None:
             self.general.setdefault(bound.section, {}).update(bound.settings)
@@ -314,9 +312,8 @@ class _Conversion:
 
     def read(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
         """Return (the provider in LiteLLM's words, None = not stated; the model's name without it; the
-        parameters), by the rules of `split`. For Bedrock, a region in the name is moved into the parameters.
-        For Vertex AI, the project and the location of LiteLLM's general settings are added where the
-        parameters state none.
+        parameters, with the region that a Bedrock model's name contains, or for Vertex AI with LiteLLM's
+        general project and location if they state none).
         """
         prefix, rest = self.split(model, params)
         if prefix == "bedrock":
@@ -335,9 +332,7 @@ class _Conversion:
 
     def split(self, model: str, params: Mapping[str, Any]) -> tuple[str | None, str]:
         """Return (the provider in LiteLLM's words, None = not stated; the model's name without it):
-        `openai/gpt-5` → ("openai", "gpt-5"). A name without a known provider that fits a pattern in
-        `words.BARE` has the provider of the pattern. In other names, an unknown word before a slash is a
-        provider only if the parameters state no base URL.
+        `openai/gpt-5` → ("openai", "gpt-5"), and for `gpt-5`, by `words.BARE`, the same.
         """
         stated = params.get("custom_llm_provider")
         prefix, slash, rest = model.partition("/")
@@ -351,10 +346,9 @@ class _Conversion:
         return (None, model) if not slash or base_url(params) else (prefix, rest)
 
     def wildcard(self, name: str, rest: str, account: str, path: str) -> bool:
-        """Convert an entry whose name or model contains `*`, or leave it out with a note. Returns False if
-        the entry can become a model with a pattern as its name, which the caller makes. Its provider takes
-        every model from now on (`Accounts.open`), except if the name is `*` and the alias `*` already leads
-        to another provider. rest: the model's name. account: the provider's name.
+        """Convert an entry whose name or model contains `*`, or leave it out with a note. Usually this puts
+        its provider into `Accounts.open`. False = the caller makes it a model with a pattern as its name.
+        rest: the model's name. account: the provider's name.
         """
         where = f"{path}.model_name"
         if name != "*" or self.aliases.get("*", f"{account}/*") == f"{account}/*":
@@ -408,7 +402,7 @@ class _Conversion:
 
     def alias_groups(self) -> None:
         """Turn LiteLLM's aliases into `aliases`, without fallbacks (`check_fallbacks` adds them). Left out
-        with a note: an alias that cannot be converted, and a model that has the name of an alias.
+        with a note: an alias that cannot be converted, and a model with the name of a converted alias.
         """
         for alias, stated in self.stated_aliases.items():
             model = stated.get("model") if isinstance(stated, Mapping) else stated
@@ -429,8 +423,8 @@ class _Conversion:
             self.note(f"model_list: {alias}", "its name is an alias, which comes first: left out")
 
     def check_fallbacks(self) -> None:
-        """Add the fallbacks that are stated for aliases to `aliases`. Add a note for each name whose
-        fallbacks are not all converted, and for each name with fallbacks that is no converted model or alias.
+        """Put the fallbacks of aliases into `aliases`. Add a note for each name with fallbacks if it, or one
+        of its fallbacks, was not converted.
         """
         for name, causes in self.chains.items():
             missing = [one for listed in causes.values() for one in listed if self.reached(one) is None]
@@ -444,8 +438,7 @@ class _Conversion:
 
     def fallbacks(self, name: str) -> Any:
         """Return Dragoman's `fallbacks` of a model or alias: a list of names for `any` alone, or {cause:
-        names}; None = there are none. Its own ones for `any` come before those of every model (`*`).
-        Unconverted names are left out, and so are names of the model itself.
+        names}; None = there are none. Unconverted names are left out, and so are names of the model itself.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
         causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
@@ -474,10 +467,9 @@ class _Conversion:
         return name in {*self.groups, *self.aliases, *(f"{account}/*" for account in self.accounts.open)}
 
     def spread(self, name: str, group: _Group) -> None:
-        """Give a group a policy if several of its deployments have the smallest `order`; the deployments with
-        a higher `order` then get weight 0. Those with the smallest `order` get weights if the policy is
-        `weighted` and each of them states (not as 0) the parameter by which LiteLLM weighs them (the first in
-        `words.SHARES` that one of them states).
+        """If several deployments of a group have the smallest `order`, give the group a policy, and its
+        deployments weights: 0 to those with a higher `order`; to the others LiteLLM's, if each has one and
+        the policy is `weighted`.
         """
         least = min(target.order for target in group.targets)
         first = [target for target in group.targets if target.order == least]
@@ -539,8 +531,8 @@ class _Conversion:
         return name
 
     def limit_apart(self) -> None:
-        """Give each deployment whose limits differ from those of an earlier one, with the same model at the
-        same provider, a copy of the provider. LiteLLM counts for each entry, Dragoman for `provider/model`.
+        """Give a copy of its provider to each deployment whose limits differ from those of the first limited
+        one with the same `provider/model`, because Dragoman counts by that, LiteLLM by entry.
         """
         first: dict[str, dict[str, str]] = {}
         for name, group in self.groups.items():
@@ -625,7 +617,7 @@ def _own(target: _Target) -> dict[str, Any]:
 
 
 def _without_prefixes(model: str) -> tuple[bool, str]:
-    """Return (whether the Responses API is called, the name without its first part if that is in `INNER`):
+    """Return (whether the Responses API is called, the name without a first part in `words.INNER`):
     `responses/gpt-5` → (True, "gpt-5"), `chat/gpt-5` → (False, "gpt-5").
     """
     first, slash, rest = model.partition("/")

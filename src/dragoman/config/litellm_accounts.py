@@ -47,15 +47,13 @@ class Accounts:
         self.notes: list[tuple[str, str]] = []
 
     def add(self, prefix: str, params: Mapping[str, Any], name: str) -> str:
-        """Return the name of the provider for a deployment. `_name_of` chooses it: usually the vendor's name,
-        or the host of the base URL. If a provider of this name has other settings, or Dragoman uses the name
-        for something else, a number is put behind the name (`NAME-2`). A provider that does not exist yet is
-        added to `named`; one with the same settings is used again. `notes` is emptied, and gets the notes
-        about this deployment.
+        """Return the name of the provider for a deployment, by `_name_of`; with a number (`NAME-2`) if a
+        provider with other settings has this name, or Dragoman uses it otherwise. A new provider is added to
+        `named`; one with the same name and settings is used again. `notes` then has those about this
+        deployment alone.
 
         prefix: LiteLLM's name of the vendor ("azure"). params: the entry's `litellm_params`. name: the
-        entry's `model_name`; if it is a wildcard such as `team/*`, the text before `/*` becomes the
-        provider's name.
+        entry's `model_name`.
         """
         self.notes = []
         row = words.VENDORS.get(prefix)
@@ -94,13 +92,11 @@ class Accounts:
         return name
 
     def finish(self, timeouts: Mapping[str, Any], uses: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Complete the settings of all providers, and return them (`named` itself). Added are: the base
-        models; the general time limits, each where a provider does not state the same one itself; and
-        `models`, so that a provider takes only the models of its deployments, because LiteLLM answers for no
-        other names than those in its list. A provider that is `open`, or has a deployment with `*`, takes
-        every model.
+        """Complete the settings of all providers, and return them (`named` itself). Added are the base
+        models, the general time limits that a provider does not state itself, and `models`, so that it takes
+        only those of its deployments, as in LiteLLM; not if it is `open` or has a deployment with `*`.
 
-        timeouts: the general time limits, in the form of the setting `timeouts`. uses: the deployments
+        timeouts: the general time limits, in the form of the setting `timeouts`. uses: all deployments
         (`provider/model`), which may be patterns.
         """
         offered: dict[str, dict[str, None]] = {name: {} for name in self.named}
@@ -117,9 +113,8 @@ class Accounts:
         return self.named
 
     def free_port(self) -> int | None:
-        """Return a port for Dragoman if one of the providers listens on Dragoman's usual port of this machine
-        (8080); None = none does. It is LiteLLM's port (4000), or the first one above it at which none of the
-        providers listens.
+        """Return another port for Dragoman if one of the providers has Dragoman's usual one (8080) on this
+        machine; None = none has. It is LiteLLM's port (4000), or the first one above it that no provider has.
         """
         taken = set(self._local_ports())
         if _OUR_PORT not in taken:
@@ -137,9 +132,8 @@ class Accounts:
 
     def _address(self, prefix: str, row: str | None, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a provider that follow from its address, such as `base_url`, `region` and
-        `keys`; {} = the vendor's own address is used. With a base URL that is not the vendor's own, `keys` is
-        always among them (perhaps empty), so that no key of the environment is sent there. Bedrock and Vertex
-        AI are the exceptions: they also sign in without `keys`.
+        `keys`; {} = the vendor's own address. Outside of Bedrock and Vertex AI, a `base_url` comes with
+        `keys` (perhaps empty), so that no key of the environment is sent there.
         """
         base = base_url(params)
         if prefix in vertex.PREFIXES:
@@ -219,11 +213,9 @@ def with_credential(params: Mapping[str, Any], known: Mapping[str, Mapping[str, 
 
 
 def _name_of(prefix: str, row: str | None, settings: Mapping[str, Any], name: str) -> str:
-    """Return a name for a provider, by the first rule that fits. For a wildcard (the entry's `name` is
-    `team/*`): the text before `/*`. For Azure and for a provider of the catalogue (except OpenAI with another
-    base URL): the vendor's name. Otherwise: the host of the base URL, or the variable that stands for the
-    host, or else `prefix`, in small letters, digits and `-`; with `-server` behind it if a known provider has
-    this name.
+    """Return a name for a provider: for a wildcard (the entry's `name` is `team/*`) the text before `/*`;
+    else the vendor's name (not for OpenAI with another base URL); else one made of the base URL's host or
+    variable, or of `prefix`.
     """
     if name.endswith("/*") and name.count("*") == 1 and "/" not in name[:-2]:
         return name[:-2]

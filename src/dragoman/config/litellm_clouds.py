@@ -21,7 +21,7 @@ _ACCOUNT: Final = "https://api.cloudflare.com/client/v4/accounts/os.environ/CLOU
 _ROUTES: Final = frozenset({"converse", "converse_like", "invoke"})
 
 PARAMS: Final = litellm_vertex.PARAMS | {*_ACCESS_KEY, "aws_region_name", "aws_bedrock_runtime_endpoint"}
-"""The parameters of these clouds and of Vertex AI that become settings of a provider."""
+"""The parameters of Bedrock and of Vertex AI alone that become settings of a provider."""
 
 
 def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -44,7 +44,7 @@ def read(model: str, params: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]
 def settings_of(prefix: str, params: Mapping[str, Any], base: Any, text: Text) -> dict[str, Any] | None:
     """Return those of the settings `base_url`, `api_version`, `region` and `keys` that follow from the
     parameters; None = the provider is not Azure, Cloudflare or Bedrock. An `api_key` in the parameters is not
-    read: for Azure and Cloudflare `keys` has the vendor's usual variable, which the caller replaces.
+    read: for Azure and Cloudflare `keys` has the vendor's usual variable, unless the caller replaces it.
 
     prefix: LiteLLM's name of the provider. base: the base URL in the parameters, None = there is none. text:
     turns a value into a text of Dragoman's configuration.

@@ -10,10 +10,9 @@ from typing import Any
 
 
 def access_groups(entries: Sequence[Any], is_offered: Callable[[str], bool]) -> dict[str, list[str]]:
-    """Return {access group: the names of its models, which may be patterns}. Models that are not offered,
-    groups without models that are, and groups without a name are left out. entries: those of LiteLLM's
-    `model_list`; several may have the same name. is_offered: whether the converted configuration has a model
-    of this name.
+    """Return {access group: the names of its offered models, which may be patterns}. Groups without such
+    models, or without a name, are left out. entries: LiteLLM's `model_list`. is_offered: whether the
+    converted configuration has this name.
     """
     found: dict[str, dict[str, None]] = {}
     for entry in entries:

@@ -301,11 +301,10 @@ class _Importer:
     def _user(
         self, row: Mapping[str, Any], key: str, team: _Holder | None, tenant: _Holder | None
     ) -> _Holder | None:
-        """Return the user that a key gets; None = the key gets no user, which is noted if LiteLLM's key had
-        one. A key of a team does not get a user with models or a budget, because LiteLLM applies these only
-        to keys without a team. A key does not get a user of another organisation than the key's or the
-        team's. A user that the configuration file declares is returned without these two checks. row: the
-        key's row. key: the key's name, for notes. team, tenant: those of the key, None = it has none.
+        """Return the user that a key gets; None = no user, which is noted if LiteLLM's key had one. A key of
+        a team gets no user with models or a budget, because LiteLLM applies these only to keys without a
+        team; and no key gets a user of another organisation. row: the key's row. key: the key's name, for
+        notes. team, tenant: those of the key, None = it has none.
         """
         user = self._of("users", row.get("user_id"))
         if user is None and row.get("user_id") not in (None, ""):
@@ -333,11 +332,10 @@ class _Importer:
     def _member(
         self, row: Mapping[str, Any], key: str, together: Mapping[Any, int], permitted: dict[str, Any]
     ) -> None:
-        """Add the limits that the key's user has within the key's team to `permitted["limits"]`. LiteLLM
-        applies them to all keys of the user in the team together. So they are added only if there is one such
-        key; otherwise a note says that they are missing. Also noted are a budget that is not in LiteLLM's
-        tables, and limits that are changed or cannot be converted. row: the key's row. key: the key's name,
-        for notes. together: {(LiteLLM's id of a user, that of a team): the number of keys}.
+        """Add the limits that the key's user has within the key's team to `permitted["limits"]`, if the user
+        has no other key in the team: LiteLLM applies them to all of these together. What is missing or
+        changed is noted. row: the key's row. key: the key's name, for notes. together: {(LiteLLM's id of a
+        user, that of a team): the number of keys}.
         """
         place = row.get("user_id"), row.get("team_id")
         member: Mapping[str, Any] = next(

@@ -30,8 +30,8 @@ def is_alone(name: str, entries: Sequence[Any]) -> bool:
 
 def unsettled(params: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """Yield (path within the entry, text of a note, True = a person need not look at it) for each parameter
-    that is not a setting of the entry's provider, and for each member of `model_info`. Values that are null,
-    and the parameters `order` and `weight`, are passed over.
+    that has not become a setting of the entry's provider (except `order` and `weight`), and for each member
+    of `model_info`. Values that are null are passed over.
     """
     for key, value in params.items():
         if value is None or (key in words.OF_ACCOUNT | PARAMS and key != _TOGETHER):

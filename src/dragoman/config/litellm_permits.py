@@ -102,9 +102,8 @@ class Names(NamedTuple):
 
 def grants_of(stated: Sequence[str], names: Names) -> tuple[str, ...] | None:
     """Return our grants for LiteLLM's list of models; None = all models (the list is empty, or has a word
-    such as `all-proxy-models`), () = no model. A name becomes `group:NAME` if this gateway has a group of
-    this name (and stays a model name as well if it has such a model); any other name is unchanged.
-    `no-default-models` is left out.
+    such as `all-proxy-models`), () = no model. The name of a group of this gateway becomes `group:NAME`, and
+    stays as well if it also names a model.
     """
     if not stated or _ALL.intersection(stated):
         return None

@@ -44,10 +44,10 @@ class LeftOut(NamedTuple):
 
 
 def usable(settings: dict[str, Any]) -> tuple[dict[str, Any], list[LeftOut]]:
-    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). A name in
-    a list of models (of a group) that fits no model counts as refused, too. The given settings may be
-    changed. A variable counts as set to a value that fits its place, and the file of a credential as there,
-    because the configuration may be for another machine. A problem that is at none of the settings stays.
+    """Return (the settings without those that the check refuses, one `LeftOut` for each of these). Names that
+    fit no model count as refused, too. The given settings may be changed. Variables count as set and the
+    files of credentials as there, because the configuration may be for another machine. A problem that is at
+    none of the settings stays.
     """
     left: list[LeftOut] = []
     names = _names(settings)
@@ -107,10 +107,9 @@ def parts_of(path: str) -> list[str | int]:
 
 
 def _mark(settings: dict[str, Any], parts: list[str | int]) -> str | None:
-    """Replace the setting at a path by `_GONE`, which `_swept` removes; or replace the entry around it, if
-    the entry must be left out with this setting (`_wanted`). If nothing is at the path, replace the nearest
-    entry or section around it that is there. Returns the path of what was replaced; None = not even the
-    first part of the path is there. `fallbacks.any` also means the short form `fallbacks: [a]`.
+    """Replace what must be left out for a setting's path (`_wanted`) by `_GONE`, which `_swept` removes; if
+    nothing is there, the nearest entry or section around it. Returns the path of what was replaced; None =
+    not even the first part of the path is there.
     """
     node: Any = settings
     around: Any = None

@@ -95,12 +95,9 @@ def _without_model(base: str) -> str:
 
 
 def settings_of(params: Mapping[str, Any], base: Any, known: Mapping[str, Any], text: Text) -> Told:
-    """Return the settings of a provider for Vertex AI, and notes about them. With an API key, but neither
-    credentials nor a project: `keys`. Otherwise: `project`, `region` and `credential` instead of `keys`; a
-    project or a region that the parameters do not state comes from the variable VERTEXAI_PROJECT or
-    VERTEXAI_LOCATION. In both cases `base_url`, too, if `base` is stated.
-
-    base: the base URL in the parameters, None = there is none. known: LiteLLM's section
+    """Return the settings of a provider for Vertex AI, and notes about them: with an API key, but neither
+    credentials nor a project, `keys`; otherwise `project`, `region` and `credential`; and `base_url` if
+    `base` is stated. base: the base URL in the parameters, None = there is none. known: LiteLLM's section
     `environment_variables`.
     """
     notes = list[tuple[str, str]]()

@@ -45,15 +45,12 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     config: every setting. providers: the enabled accounts by name, without the built-in providers. simulate:
     whether the simulator is offered. sources: the place of each written setting, by the setting's path.
     warnings: things that are unusual but allowed. file: the file that was read, None = no file. home:
-    Dragoman's own folder. leads: the secrets that the file would send to hosts of its choice, whether the
-    user has approved them or not (`trust.leads`). doubts: names and patterns in lists of models (of a key, of
-    a group, …) that fit no model of the configuration (`check.Doubt`); `assembly.names.refuse_unknown`
-    decides about them. again: a function that loads the configuration once more from the same places, without
-    the entries that operators have added; it raises ConfigError for a configuration with errors, if the file
-    is no longer found, and if it had settings and has none any more; None = it cannot be loaded again.
-    adding: a function that loads the configuration together with entries that operators have added, and
-    raises the same; its arguments are the location of their database and the entries; None = entries cannot
-    be added. added: what became of the added entries; None = no database was read.
+    Dragoman's own folder. leads: the secrets that the file would send to hosts of its choice, approved or not
+    (`trust.leads`). doubts: names and patterns in lists of models (of a key, of a group, …) that fit no model
+    of the configuration (`check.Doubt`). again: loads the configuration once more from the same places,
+    without the entries that operators have added. adding: loads it with these entries; its arguments are the
+    location of their database and the entries. Both raise ConfigError; None = not possible. added: what
+    became of the added entries; None = no database was read.
     """
 
     config: Config
@@ -91,10 +88,9 @@ def load(
     settings of the command line by their paths (`{"server.port": 9000}`). cwd: the working directory. own:
     the names of upstreams that the program itself provides.
 
-    Raises ConfigError with all problems: those of the file in the order of its lines, then the others. If the
-    file was only found in `cwd`, each lead (`trust.Lead`: a secret that the file would send to a host) that
-    the user has not approved is such a problem. If the file cannot be read, this is the only problem.
-    `Loaded.doubts` are not problems, but are reported beside others.
+    Raises ConfigError with all problems, those of the file first, in the order of its lines; or with one, if
+    the file cannot be found or read. If the file was only found in `cwd`, each secret that it would send to a
+    host (`trust.Lead`) without the user's approval is a problem.
     """
     return _load(path, environ, overrides, cwd=cwd, own=frozenset(own), had_settings=False)
 
@@ -159,11 +155,8 @@ def _declared(
     path: Path | Mapping[str, Any] | None, environ: Mapping[str, str], overrides: Mapping[str, Any], cwd: Path
 ) -> _Declared:
     """Read the file (or mapping), the presets, the DRAGOMAN_… variables and the command line, and merge them.
-    path: the file, or a mapping with the settings, or None = look for a file; that no file is found is no
-    error. overrides: settings of the command line by their paths. cwd: the working directory. Raises
-    ConfigError if a file that is named (by `path` or DRAGOMAN_CONFIG) does not exist, for a `~` whose home
-    folder is unknown, and if the file cannot be read, is too large or is not UTF-8. Other errors, such as
-    invalid YAML, become `problems` of the result.
+    The parameters are those of `load`. Raises ConfigError if the file cannot be found or read; other errors,
+    such as invalid YAML, become `problems` of the result.
     """
     file: Path | None = None
     if isinstance(path, Mapping):
@@ -277,8 +270,8 @@ def as_written(file: Path) -> Any:
 
 
 def _read(file: Path, environ: Mapping[str, str] | None) -> tuple[Table, list[Problem]]:
-    """Return the tree of a file, and its problems, such as invalid YAML. environ: replaces the variables in
-    the file; None = they stay as they are written. Raises ConfigError if the file cannot be read, is too
+    """Return the tree of a file, and its problems, such as invalid YAML. environ: the values of the variables
+    in the file; None = these stay as they are written. Raises ConfigError if the file cannot be read, is too
     large or is not UTF-8.
     """
     try:

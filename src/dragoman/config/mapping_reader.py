@@ -43,9 +43,7 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def node(self, value: Any, path: str, depth: int) -> Node:
-        """Return the tree of one value. A value of a wrong type, or one that is nested too deeply, becomes
-        null, with a problem. depth: how many lists and mappings surround the value.
-        """
+        """Return the tree of one value. depth: how many lists and mappings surround the value."""
         if depth > _MAX_DEPTH:
             self._problem(path, f"nested deeper than {_MAX_DEPTH} levels")
         elif isinstance(value, Mapping):

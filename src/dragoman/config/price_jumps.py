@@ -22,7 +22,7 @@ _SETTINGS: Final = {unit: name for name, unit in OWN.items()}
 class Jump(NamedTuple):
     """One price of an entry that is far from the price without the entry. place: the path of the price within
     the entry. unit: the unit's name in `ir.units`. price: the entry's price. before: the price without the
-    entry. Both are nano-USD for the amount `per(unit)`.
+    entry. Both are nano-USD for the amount `ir.units.per(unit)`.
     """
 
     place: str
@@ -44,11 +44,9 @@ def jumps(stated: Mapping[str, int], usual: Mapping[str, int]) -> Iterator[tuple
 
 def jumps_of(entry: PriceEntry | Price, before: Rates, now: float) -> Iterator[Jump]:
     """Yield the prices of an entry, also of its later dates, service tiers and long prompts, that are far
-    (`jumps`: ten times or a tenth) from the prices `before`, which hold without the entry. entry: of
-    `prices`, or a deployment's own price. A price is compared with `before` on its first day (now, if that
-    day is past), and at each change of `before` until the entry's next price; so one price can be yielded
-    several times. A price that the entry's next one has replaced before now is not compared. The price of a
-    tier that `before` does not have is compared with the usual price. now: Unix seconds.
+    (`jumps`: ten times or a tenth) from the prices that hold without the entry, now or later. As these may
+    change, one price may be yielded several times. entry: of `prices`, or a deployment's own price. before:
+    the prices without the entry. now: Unix seconds.
     """
     sections: list[tuple[str, PriceEntry | LaterPrice | Price]] = [("", entry)]
     begins = [now]

@@ -62,7 +62,8 @@ class Price(Section, frozen=True):
     long_prompts: tuple[LongPrompts, ...] = ()
     """Other prices for requests with long prompts."""
     tiers: dict[str, UnitPrices] = {}
-    """Other prices in a service tier, such as `batch`, `flex` or `priority`. Others have the usual one."""
+    """Other prices in a service tier, such as `batch`, `flex` or `priority`. Other tiers have the usual
+    price."""
     confirm: bool = False
     """True = the price is meant, although it is at least ten times the price in `prices` or in the packaged
     table, or at most a tenth of it.

@@ -116,8 +116,7 @@ class Pricing:
     def rates(self, deployment: str) -> Rates | None:
         """Return the prices of a deployment (`provider/model`; for a model of the configuration that is a
         local file, `local/` and the model's name); None = unknown. The setting `price` of the deployment
-        comes first (if it is stated several times, the first one), then `prices`, then the packaged table.
-        Before the day `since` of an entry of `prices`, the prices of the packaged table apply.
+        comes first (if it is stated several times, the first one), then `listed`.
         """
         if (own := self._own.get(deployment)) is not None:
             return Rates([period_of(own)], f"models: the price of {deployment}")
@@ -156,7 +155,7 @@ class Pricing:
 
     def packaged(self, deployment: str) -> Rates | None:
         """Return the prices that a deployment (`provider/model`) has if neither its own setting nor `prices`
-        states one: zero for models on this machine and for the simulator, otherwise those of the packaged
+        states one: zero at the built-in providers `local` and `simulate`, otherwise those of the packaged
         table; None = unknown.
         """
         provider, _, model = deployment.partition("/")
@@ -187,8 +186,8 @@ def _packaged() -> PriceTable:
 
 
 class Priced:
-    """The deployments (`provider/model`) with a price of the input that is known now. Use it with `in`. A
-    local file (`local`) is always one of them.
+    """The deployments (`provider/model`) with a price of the input that is known now. Use it with `in`;
+    `"local"`, which stands for any local file, is always in it.
     """
 
     def __init__(self, pricing: Pricing) -> None:

@@ -75,8 +75,8 @@ def apis_of(
     settings: Settings, vendor: Vendor | None, base: str, auth: Scheme, version: str | None = None
 ) -> tuple[Api, ...]:
     """Return the further protocols of a provider: those of the setting `apis`, where the catalogue supplies
-    what they do not state. Without this setting, those of the catalogue row, except the protocols that this
-    version of the API, or this base URL, does not have (`_spoken`).
+    what they do not state; without this setting, those of the catalogue row that this version of the API has
+    at this base URL.
 
     base: the provider's base URL. auth: how its main protocol sends the key. version: the version of the API,
     None = the URLs state no version. Raises ValueError for an invalid quirk.
@@ -128,9 +128,7 @@ def _of_version(
     vendor: Vendor | None, version: str | None, base: str, dialect: str
 ) -> tuple[str, Mapping[str, Any]]:
     """Return what a version of the vendor's API changes for a protocol: (the folder between base URL and
-    path, "" = none; {name of a quirk: its value}). Both are empty if the vendor's API has no dated versions,
-    if `version` is None or not a date, or if the base URL ends with `Dated.flat`, the part of the API that
-    has no folders.
+    path, "" = none; {name of a quirk: its value}). version: None = the URLs state none.
     """
     dated = dated_api(vendor, version)
     if dated is None or version is None:
@@ -143,10 +141,8 @@ def _of_version(
 def _spoken(
     rows: Mapping[str, ApiRow], vendor: Vendor | None, version: str | None, base: str
 ) -> Iterable[str]:
-    """Return the names of the further protocols that the vendor speaks in this version of its API. rows: all
-    its further protocols, which are also the result if the version is None or not a date. The result is empty
-    if the vendor's addresses name a project, but the base URL names none; or if the version is a date, and
-    the base URL ends with `Dated.flat`.
+    """Return the names of the further protocols that the vendor speaks in this version of its API at this
+    base URL. rows: all its further protocols. version: None = the URLs state none.
     """
     if vendor is not None and vendor.located is not None and "/projects/" not in base:
         return ()  # without a project, an API key may use the first protocol only
@@ -165,11 +161,8 @@ def _but(row: ApiRow, deviations: Mapping[str, Any]) -> ApiRow:
 def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
     """Return the base URL (the operator's, otherwise the vendor's) in normal form.
 
-    Raises ValueError if there is no base URL, or if it is invalid or cannot be made from the configured
-    project and region; if AWS keys are malformed; if there are AWS keys or an identity of AWS, but neither
-    the settings nor the URL state a region; and for a `chat_path` that `paths_of` refuses. Raises
-    WrongVersion (a ValueError) if a version is stated for an API without versions, or if an API that needs a
-    version has none (`version_of`).
+    Raises ValueError if there is no base URL, or if the URL or what belongs to it (project, region, AWS keys,
+    `chat_path`) is missing or invalid; WrongVersion (a ValueError) as `version_of` does.
     """
     version_of(settings, vendor)
     chat_path, _ = paths_of(settings, vendor, dialect)
@@ -195,8 +188,7 @@ def address_of(settings: Settings, vendor: Vendor | None, dialect: str) -> str:
 def version_of(settings: Settings, vendor: Vendor | None) -> str | None:
     """Return the version of the API: the configured one, or else the one in the configured base URL; None =
     the URLs of requests state no version. Raises WrongVersion if a version is configured for an API without
-    versions, or if none is stated although the base URL leads to the part of the API that needs one
-    (`Dated.flat`).
+    versions, or if none is stated although the base URL needs one.
     """
     version = settings.api_version
     if vendor is None or vendor.dated is None:

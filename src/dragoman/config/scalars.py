@@ -106,7 +106,7 @@ class Size(int):
 
     def __str__(self) -> str:
         """Return the exact value in the first of GB, GiB, MB, MiB, kB, KiB that needs no fraction, otherwise
-        in B.
+        in B ("0B" for 0).
         """
         for unit in ("GB", "GiB", "MB", "MiB", "kB", "KiB"):
             factor = _BYTES[unit.lower()]

@@ -107,8 +107,8 @@ class Server(Section, frozen=True):
     """Addresses and networks that many clients share, such as a proxy. Add your load balancer here if its
     address is public."""
     trusted_proxies: Annotated[tuple[str, ...], about(default="none")] = ()
-    """Addresses and networks of proxies whose `X-Forwarded-For` is believed: `10.0.0.0/8`. It says whose
-    address a limit with `scope: address` counts: the last one that is not of a trusted proxy."""
+    """Addresses and networks of proxies whose `X-Forwarded-For` is believed: `10.0.0.0/8`. A limit with
+    `scope: address` counts the last address in this header that is not of a trusted proxy."""
     max_requests: Annotated[int, about(unit="requests", ge=1)] = 10_000
     """How many requests each worker works on at a time, including those that wait in queues. Further POST
     requests, except those for `/admin`, get 503 with `Retry-After` at once, before their body is read. An

@@ -368,16 +368,16 @@ class Deployment(Section, frozen=True):
     reasoning_text: Annotated[ReasoningText | None, about(default="the model's")] = None
     """Overrides the model's `reasoning_text`."""
     weight: Amount = Amount(1)
-    """Its share of the requests, in proportion to the other weights, with `policy: weighted` or `affinity`.
-    0 = it is asked only after the deployments with a weight."""
+    """The deployment's share of the requests, in proportion to the other weights, with `policy: weighted` or
+    `affinity`. 0 = it is asked only after the deployments with a weight."""
     price: Annotated[Price | None, about(default="not known")] = None
-    """What it costs, instead of what `prices` and the packaged table say: [prices](prices.md)."""
+    """What the deployment costs, instead of what `prices` and the packaged table say: [prices](prices.md)."""
     limits: tuple[Bounds, ...] = ()
-    """How much all requests together may use of it, whichever model's deployment it is. Each attempt counts;
-    if a limit is reached, the next deployment is asked."""
+    """How much all requests together may use of the deployment, for whichever model. Each attempt counts; if
+    a limit is reached, the next deployment is asked."""
     when: When = When()
-    """The requests that it is for, by what they need, how long they are, and who sends them. It is left out
-    for all others."""
+    """The requests that the deployment is for, by what they need, how long they are, and who sends them. For
+    all others it is left out."""
 
 
 class Model(Section, frozen=True):

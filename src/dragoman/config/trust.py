@@ -74,10 +74,10 @@ class Lead(NamedTuple):
 def leads(
     tree: Table, file: Path, accounts: Mapping[str, Provider], environ: Mapping[str, str]
 ) -> Iterator[Lead]:
-    """Yield each secret from outside the file that would go to a host which only the file chooses, or whose
-    proof of identity the file weakens (`verify_tls: false`, `ca_file`, or `proxy` for plain HTTP); and each
-    variable with a secret's name that the file uses in `models` or `aliases`, because it may go to any
-    provider. Leads that the user has approved earlier are yielded too.
+    """Yield each secret from outside the file that would go to a host which only the file chooses (not the
+    secret's vendor, not this machine), or whose proof of identity the file weakens; and each variable with a
+    secret's name that the file uses in `models` or `aliases`, because it may go to any provider. Leads that
+    the user has approved earlier are yielded too.
 
     tree: the complete configuration as written, settings from the environment included. accounts: the enabled
     providers. environ: the environment variables.
@@ -138,12 +138,10 @@ class _LeadFinder(NamedTuple):
                     yield Lead(str(file), target, place, source or scalar.source)
 
     def described_identity(self, account: Provider, node: Table, path: str, target: str) -> Iterator[Lead]:
-        """Yield a lead if the file's `credential` of a provider has other settings than `kind`, such as a
-        role, a tenant or a token host. Nothing is yielded if the provider has no identity in a cloud.
-
-        These settings choose the services to which this machine sends tokens that prove its identity. So the
-        lead is yielded for every target, even for this machine and for the vendor's own host. node: the
-        provider's entry. path: the entry's path. target: the lead's `target`.
+        """Yield a lead, whatever the target is, if the file's `credential` of a provider with an identity in
+        a cloud has other settings than `kind` (a role, a token host): they choose the services to which this
+        machine sends tokens that prove its identity. node: the provider's entry. path: the entry's path.
+        target: the lead's `target`.
         """
         stated = node.entries.get("credential")
         if account.identity is None or not isinstance(stated, Table) or not self.is_from_file(stated):
@@ -161,12 +159,9 @@ class _LeadFinder(NamedTuple):
         in_keys: bool,
         chosen: bool,
     ) -> bool:
-        """Whether a variable may be sent to the target, for one of three reasons.
-
-        1. The target is the host of the vendor to whose keys the variable belongs. 2. The variable is in the
-        setting `keys`, no vendor has a key of this name, and the target is the host of the account's vendor.
-        3. The environment chose the base URL (`chosen`). But this is no reason if the file itself puts the
-        key of another vendor there.
+        """Whether a variable may be sent to the target: because this is the host of the variable's vendor
+        (in `keys`, if no vendor has this variable, of the account's vendor); or because the environment chose
+        it, unless the file itself puts the key of another vendor there.
 
         scalar: the value that contains the variable. target: as in `Lead`. in_keys: the value is in `keys`.
         chosen: the environment states the base URL, and the file does not weaken the proof of the host's

@@ -35,10 +35,8 @@ def has_variables(text: str) -> bool:
 
 
 def fill(text: str, environ: Mapping[str, str]) -> Filled:
-    """Return a text with its variables replaced by their values in `environ`. For an unset or empty variable
-    its default is used. An unset variable without a default becomes "", and so does a `${` that does not
-    begin a complete `${NAME}`; each adds a trouble. An empty variable without a default becomes "" without a
-    trouble. `$${` becomes `${`.
+    """Return a text with its variables replaced by their values in `environ`; those that are unset or empty,
+    by their defaults, or else by "". `$${` becomes `${`. What adds a trouble: see `Filled`.
     """
     names: list[str] = []
     troubles: list[Trouble] = []

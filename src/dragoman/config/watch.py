@@ -49,9 +49,8 @@ class Watch:
 
     def follow(self, loaded: Loaded) -> None:
         """From now on, look at the files and the database of this configuration, by its settings `reload`. A
-        file that the previous configuration had too is still compared with its state when `look` last
-        reported changed files (before that, when this object first looked at the file). So a change while the
-        configuration was loaded is not missed.
+        file that the previous configuration had too is still compared with its earlier state, so that a
+        change while the configuration was loaded is not missed.
         """
         settings = loaded.config.reload
         self._watches, self._poll = settings.watch, float(settings.poll) or inf
@@ -76,9 +75,8 @@ class Watch:
 
     def look(self, now: float) -> bool:
         """Look at the files (only if `reload.watch` is on) and the database; return whether the configuration
-        must be loaded again. True also if `reload.poll` seconds have passed since changed files or this time
-        led to True (at first, since this object was made), even if nothing seems changed. now: monotonic
-        seconds.
+        must be loaded again. True also after each `reload.poll` seconds (0 = never) in which no file seemed
+        changed. now: monotonic seconds.
         """
         if self._watches:
             found = _stamps(self._seen)
@@ -101,13 +99,10 @@ class Watch:
 
     def _has_another_version(self, database: Location, now: float) -> bool:
         """Ask the database for the version of the added entries; return whether it differs from the version
-        in use. False also if the database was not asked or does not answer.
+        in use. False also if a database file need not be read again, or if the database does not answer.
 
-        A database file whose last answer was the version in use is only read again if it was written since
-        then, or `_ASK_MOST` seconds after that answer; a database server is always asked. While the versions
-        differ, the time to the next question doubles (up to `_ASK_MOST`), because a version that cannot be
-        used stays different from the one in use. While a database server does not answer, that time doubles
-        up to `_ASK_LOST`.
+        While the versions differ (one that cannot be used stays different), or a database server does not
+        answer, the time to the next question doubles.
         """
         from dragoman.stores import added_file  # here, as in `assembly.added`
 
