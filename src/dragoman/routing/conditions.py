@@ -70,8 +70,8 @@ class Conditions(msgspec.Struct, frozen=True):
 
     def unmet(self, traits: Traits, model: str) -> Unmet | None:
         """Return the first condition that does not hold for a request; None = all hold. model: the upstream's
-        name of the model for which tokens are counted. Raises RequestFailed if a condition needs the decoded
-        request and it cannot be decoded.
+        name of the model for which tokens are counted. Raises RequestFailed if the request has to be decoded
+        for this and cannot be.
         """
         unmet = next(self._of_sender(traits), None)
         return next(self._of_request(traits, model), None) if unmet is None else unmet
