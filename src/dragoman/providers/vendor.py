@@ -94,8 +94,7 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     host: the host for a location, with `{region}`. hosts: {location: its host}, for locations with a host of
     another form. version: the beginning of the path ("/v1beta1"). folder: the part of the path that names the
     project and the location, with `{project}` and `{region}`. publisher: the end of the path. region: the
-    usual location. With API keys and without a project, the path has no `folder`, and the location is the
-    usual one.
+    usual location. Without a project, the path has no `folder`, and the location is the usual one.
     """
 
     host: str
@@ -218,7 +217,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wants_key(self) -> bool:
         """Whether requests usually need a key or an identity: the vendor has environment variables for keys,
-        or an https address. False for a server on the operator's own machine.
+        or an https address.
         """
         return bool(self.keys) or self.base_url.startswith("https://")
 

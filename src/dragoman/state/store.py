@@ -222,9 +222,9 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """Return as many of the first entries as a page may contain (`limit` entries, whose fields `body` have
-    PAGE_SIZE bytes together; a first entry with more bytes is returned alone), and whether more entries
-    follow. At most one more entry is read from `entries`.
+    """Return as many of the first entries as a page may contain (at most `limit` entries, whose fields `body`
+    have at most PAGE_SIZE bytes together; a first entry with more bytes is returned alone), and whether more
+    entries follow. At most one more entry is read from `entries`.
     """
     held: list[_Entry] = []
     size = 0
