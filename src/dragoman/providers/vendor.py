@@ -107,10 +107,10 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     def base_url(self, spelled: str | None, project: str | None, region: str | None, *, keyed: bool) -> str:
         """Return the base URL. It always ends in `publisher`.
 
-        spelled: the URL that the operator wrote; None = the vendor's own host for the location is used. If it
-        contains `/projects/` or `/publishers/`, it is kept up to `/publishers/`, and `project` and `region`
-        are not added. Otherwise the version (if its path does not end in one), the project and the location
-        are added to it. project: None = not configured. region: None = the usual location. keyed: True = API
+        spelled: the URL that the operator wrote; None = the vendor's own host for the location is used. A URL
+        with `/projects/` or `/publishers/` is kept up to `/publishers/`, and `project` and `region` are not
+        added. To another URL, the version (if its path does not end in one), the project and the location are
+        added. project: None = not configured. region: None = the usual location. keyed: True = API
         keys are configured, so that no project is needed.
 
         Raises ValueError if a project is needed and missing, or if the project or the region cannot be part

@@ -41,7 +41,7 @@ def choose(
     """Return the name of the dialect for the upstream request.
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
-    what is known of the model. read: returns the request; it is called only if a rule needs it, and its
+    what is known of the model. read: returns the request; called only if a rule needs the request. Its
     errors are raised here. preferred: the operator's setting, or the API that the request names; it is
     returned if it is one of `offered`, else ignored; None = neither. unforced: the dialects in which the
     provider's server cannot be made to call a tool.

@@ -6,7 +6,7 @@ a while (the pause), requests ask the deployment only after the others of their 
 trial, asks it at its usual place in the order again. If the trial or any other attempt is answered, the
 breaker is closed; if the provider fails at the trial, the next pause is twice as long, up to a limit. If a
 provider did not answer a check (`checked`), all its deployments are asked after others for a while. No
-deployment is ever left out: if the others fail as well, it is asked.
+deployment is ever left out: it is still asked when the others have failed.
 
 Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
@@ -243,7 +243,7 @@ class Breakers:
 
     def ails(self, provider: str) -> bool:
         """Whether a deployment of this provider has an open breaker, or the provider is recorded as down.
-        Both count also if their time is over.
+        Both count even if their time is over.
         """
         if provider in self.down:
             return True

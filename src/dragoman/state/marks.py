@@ -78,8 +78,8 @@ class Marks:
         return self.digest("owner")
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
-        """Return the digest of a call's id, name and arguments. A missing id counts as "". The arguments
-        count in the form that `_canonical` gives them.
+        """Return the digest of a call's id, name and arguments. A missing id counts as "". White space and
+        the order of members in the arguments' JSON usually make no difference (`_canonical`).
         """
         id_, name, arguments = _encoded(call.id or ""), _encoded(call.name), _canonical(call)
         parts = (len(id_), id_, len(name), name, len(arguments), arguments)

@@ -467,8 +467,7 @@ class Store(Protocol):
     async def sweep(self, now: float) -> None:
         """Delete the responses (except running ones), conversations, sessions and chat completions that have
         expired at `now` (Unix seconds). A database also deletes expired seals, old usage, and more entries if
-        a limit of the store is exceeded; but if it is not open yet, the store may do nothing. Raises
-        StoreFailed.
+        a limit of the store is exceeded. A database that is not open yet may do nothing. Raises StoreFailed.
         """
 
     async def close(self) -> None:
