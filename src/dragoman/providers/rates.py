@@ -365,7 +365,8 @@ def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ..
     """Return (the lines of a bill, whether the cost of all lines is known). A unit without a price has a line
     with an unknown cost, with two exceptions, because an answer may state the same work in tokens and in
     another measure (pictures, seconds): tokens, if another measure in `units` has a price; and another
-    measure, if tokens or a further measure have one. `requests` and uses of tools are no such measures.
+    measure, if tokens or a further measure have one. A price of `requests` or of tools does not count for
+    this, and uses of tools without a price always have a line.
     """
     lines: list[BillLine] = []
     odd: list[BillLine] = []

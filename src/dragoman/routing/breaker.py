@@ -225,8 +225,8 @@ class Breakers:
         provider has answered; otherwise it has not, and it counts as down until this time (monotonic
         seconds), or until one of its deployments answers. now: monotonic seconds.
 
-        An answer ends the pauses of the provider's deployments, except those of running trials. It ends only
-        one pause of a deployment, until the deployment answers or the provider does not answer a check.
+        An answer ends the pauses of the provider's deployments, except those of running trials. Further
+        answers end no other pause of a deployment, until it answers or the provider does not answer a check.
         Returns whether the result is new: a provider that was not recorded as down has not answered, or one
         that was recorded as down has answered.
         """

@@ -47,9 +47,9 @@ class Tokens(NamedTuple):
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
     """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
-    is the first one, with `policy: cost` the cheapest, otherwise the dearest, by `Price.mixed`. Deployments
-    without a weight count only if none has one; those without a known price, only if none has one. offers: at
-    least one.
+    is the first one, with `policy: cost` the cheapest, otherwise the dearest, by `Price.mixed`. With a
+    policy, deployments without a weight count only if no deployment has a weight. If no price is known, the
+    first deployment that counts is returned. offers: at least one.
     """
     if spread is None:
         return offers[0]
