@@ -31,9 +31,7 @@ from dragoman.wire.multipart import Pieces
 
 _LEFT_OUT: Final = FRAMING - {"host"}
 _PIECE: Final = 131_072
-"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once. aiohttp waits while its
-buffer is full because the provider takes nothing.
-"""
+"""The most bytes of a body in parts (`Pieces`) that are given to aiohttp at once."""
 
 
 class _Upload(aiohttp.Payload):
@@ -138,10 +136,8 @@ class AiohttpClient:
     ) -> Reply:
         """Send a request, and return its answer when the head has come.
 
-        added: more headers for this request; `head` must have none of these names. connect: the most seconds
-        for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
-        `Pieces` or `Flow` is sent. Raises Failure (NotReached also after `close`), and ValueError for a
-        header with a character that is not allowed (`net.client.Client.request`).
+        The arguments and the exceptions: `net.client.Client.request`. NotReached is raised after `close`,
+        too.
         """
         limits = self._limits.get(connect)
         if limits is None:

@@ -63,8 +63,8 @@ class Connection(ResponseHandler):
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         """Take the head of an answer from aiohttp's parser. data: the pair (head, stream of the body). size:
-        as aiohttp gives it. A second final head for one request, or more than `_MOST_INTERIM` interim heads,
-        close the connection.
+        as aiohttp gives it. A head after the final one of a request, or more than `_MOST_INTERIM` interim
+        heads, close the connection.
         """
         if self._answered is self._parser:
             self._break_off()
@@ -146,7 +146,7 @@ class Connector(aiohttp.TCPConnector):
 
 def is_head_too_large(error: BaseException) -> bool:
     """Whether `error`, or a cause of it, says that an answer has a longer line or more headers than aiohttp
-    allows (8,190 bytes, 128 headers).
+    allows.
     """
     cause: BaseException | None = error
     while cause is not None:

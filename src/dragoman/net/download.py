@@ -29,9 +29,8 @@ class Downloads:
     @asynccontextmanager
     async def get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """Request a file, and yield the response when its head has come, whatever its status (a context
-        manager). Raises Failure for errors of aiohttp, also for those that come while the caller reads the
-        body within the context; its `__cause__` is the cause of aiohttp's error, or without a cause this
-        error. EgressRefused and Unresolved from `guard` pass unchanged.
+        manager). Raises Failure for errors of aiohttp, also while the caller reads the body within the
+        context; its `__cause__` is the cause of aiohttp's error, or without a cause this error.
         """
         try:
             async with self._session.get(url, allow_redirects=False) as response:

@@ -165,10 +165,7 @@ class Fetcher:
         downloaded again. The dict is changed: afterwards it has the media of the returned copy and no others.
         None = nothing was downloaded earlier.
 
-        Raises RequestFailed if a file cannot be downloaded, or a limit is reached. If it is a limit of the
-        whole gateway, the fault blames the gateway and has no param. Any other fault blames the client; its
-        param is the place (in the IR) of the medium at which the download failed. There is no param if the
-        request has too many URLs or the time for all files is over.
+        Raises RequestFailed as `read` does.
         """
         named = to_fetch(request, keep)
         known = {} if fetched is None else fetched
@@ -217,10 +214,9 @@ class Fetcher:
         """Download media, and return copies with bytes in place of URLs, in the order of `named`. named:
         (medium with a URL, its place in the IR). claim: counts the downloaded bytes.
 
-        Raises RequestFailed if one file cannot be downloaded, or a limit is reached. If it is a limit of the
-        whole gateway, the fault blames the gateway and has no param. Any other fault blames the client; its
-        param is the place of the medium, but there is none if there are too many URLs or the time for all
-        files is over.
+        Raises RequestFailed if one file cannot be downloaded, or a limit is reached. The fault blames the
+        gateway if it is a limit of the whole gateway, otherwise the client; then its param is the place of
+        the medium, unless there are too many URLs or the time for all files is over.
         """
         bounds = self._bounds
         if len(named) > bounds.addresses:
@@ -349,11 +345,9 @@ class _Budget:
 
 
 def _type(media: ir.Media, data: bytes, header: str | None) -> str | None:
-    """Return the media type of a file; None = unknown. Two types are compared with the kind of the medium:
-    the type that the first bytes (`data`) show, and the type in the content-type (`header`;
-    `application/octet-stream` counts as unknown). The first accepted one is returned: if the bytes show an
-    image, their type comes first, otherwise the content-type does. Raises RequestFailed if at least one type
-    is known and none is accepted.
+    """Return the media type of a file: that of its first bytes (`data`) or of its content-type (`header`);
+    None = both are unknown. Raises RequestFailed if at least one type is known, and none fits the kind of
+    `media`.
     """
     stated: str | None = (header or "").partition(";")[0].strip().lower()
     if stated in _SAYS_NOTHING:

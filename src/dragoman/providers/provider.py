@@ -57,8 +57,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     models: the names of the models that it serves, None = any model. region: the region that the operator
     states, None = unstated. further: its other protocols, best first. api_version: the version of its API
     that every URL states, None = URLs state no version. folder: the path between `base_url` and the paths of
-    the first protocol, which may contain `{model}`; "" = there is none. base_models: {name of a deployment:
-    name of its model}, for deployments whose names do not name the model. identity: the identity in a cloud
+    the first protocol, which may contain `{model}`; "" = there is none. base_models: {name that requests use:
+    name of the model}, where the first does not name the model (at Azure). identity: the identity in a cloud
     that signs in to it in place of `credentials`; None = there is none. forwards: True = each request is sent
     with the credential of its client, and `credentials` is empty.
     """

@@ -2,8 +2,7 @@
 USD), never floats. Pure.
 
 A price is stated for a certain amount of its unit (`ir.units.per`). Each line of a bill is rounded once, half
-to even. The known vendors that charge more for long prompts charge the higher price for the whole request,
-not only for the tokens above the limit. So this is the only form of such prices here.
+to even. A higher price for long prompts holds for the whole request, not only for the tokens above the limit.
 """
 
 from __future__ import annotations
@@ -164,9 +163,7 @@ class Rates:
     def cost(
         self, units: Mapping[str, int], at: float, tier: str | None = None
     ) -> tuple[int | None, int, str]:
-        """Return three values of the bill for one answer: (the cost, the sum of the lines whose cost is
-        known, where the prices are from). The amounts are nano-USD; a cost of None = at least one price is
-        unknown. They are the fields `cost`, `priced` and `price` of the result of `bill`, which has the same
+        """Return the fields `cost`, `priced` and `price` of the `Bill` that `bill` returns for the same
         arguments. Usually this method is faster, because it makes no lines.
         """
         period = self._only or self.at(at)
@@ -306,9 +303,9 @@ def completed(stated: Prices) -> Prices:
 
 
 def _each_of(periods: Iterable[Period]) -> Iterator[tuple[int, Prices]]:
-    """Yield (`id` of a level, {unit: nano-USD for an amount of 1}) for each level. Levels with a price for
-    the request itself are left out. Units are left out if the cost for an amount of 1 is not a whole number,
-    which is rare, or if the period bounds their billed amounts (`least`, `most`).
+    """Yield (`id` of a level, {unit: nano-USD for an amount of 1}) for each level without a price for the
+    request itself. Units are left out if this is no whole number, or if the period bounds their billed
+    amounts (`least`, `most`).
     """
     for period in periods:
         bounded = {*period.least, *period.most}
@@ -365,15 +362,11 @@ def _start(level: Level) -> int:
 
 
 def _lines(units: Mapping[str, int], prices: Prices) -> tuple[tuple[BillLine, ...], bool]:
-    """Return (the lines of a bill, whether the cost of all lines is known). Each unit in `units` that has a
-    price has a line, also if its amount is 0. A unit of pictures may have the price of a more general unit
-    (`_of_picture`).
-
-    A unit without a price has a line with an unknown cost, with two exceptions, because providers bill the
-    same work by tokens or by another measure (pictures, seconds), and an answer may state both. Tokens have
-    no such line if another measure in `units` has a price. Another measure has no such line if tokens or a
-    further measure in `units` have a price. `requests` and uses of tools do not count as measures with a
-    price. Uses of tools always have a line.
+    """Return (the lines of a bill, whether the cost of all lines is known). A unit without a price has a line
+    with an unknown cost, with two exceptions, because an answer may state the same work in tokens and in
+    another measure (pictures, seconds): tokens, if another measure in `units` has a price; and another
+    measure, if tokens or a further measure have one. A price of `requests` or of tools does not count for
+    this, and uses of tools without a price always have a line.
     """
     lines: list[BillLine] = []
     odd: list[BillLine] = []

@@ -94,8 +94,7 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     host: the host for a location, with `{region}`. hosts: {location: its host}, for locations with a host of
     another form. version: the beginning of the path ("/v1beta1"). folder: the part of the path that names the
     project and the location, with `{project}` and `{region}`. publisher: the end of the path. region: the
-    usual location. With API keys and without a project, the path has no `folder`, and the location is the
-    usual one.
+    usual location. Without a project, the path has no `folder`, and the location is the usual one.
     """
 
     host: str
@@ -108,10 +107,10 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
     def base_url(self, spelled: str | None, project: str | None, region: str | None, *, keyed: bool) -> str:
         """Return the base URL. It always ends in `publisher`.
 
-        spelled: the URL that the operator wrote; None = the vendor's own host for the location is used. If it
-        contains `/projects/` or `/publishers/`, it is kept up to `/publishers/`, and `project` and `region`
-        are not added. Otherwise the version (if its path does not end in one), the project and the location
-        are added to it. project: None = not configured. region: None = the usual location. keyed: True = API
+        spelled: the URL that the operator wrote; None = the vendor's own host for the location is used. A URL
+        with `/projects/` or `/publishers/` is kept up to `/publishers/`, and `project` and `region` are not
+        added. To another URL, the version (if its path does not end in one), the project and the location are
+        added. project: None = not configured. region: None = the usual location. keyed: True = API
         keys are configured, so that no project is needed.
 
         Raises ValueError if a project is needed and missing, or if the project or the region cannot be part
@@ -218,7 +217,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wants_key(self) -> bool:
         """Whether requests usually need a key or an identity: the vendor has environment variables for keys,
-        or an https address. False for a server on the operator's own machine.
+        or an https address.
         """
         return bool(self.keys) or self.base_url.startswith("https://")
 

@@ -41,11 +41,10 @@ def choose(
     """Return the name of the dialect for the upstream request.
 
     face: the client's dialect. offered: the provider's dialects, its first choice first; at least one. facts:
-    what is known of the model; `apis`, `tool_apis` and `thinks` are used. read: returns the request; it is
-    called only if a rule needs it, and its errors are raised here. preferred: the operator's setting, or the
-    API that the request names; it is returned if it is one of `offered`, else ignored; None = neither.
-    unforced: the dialects in which the provider's server can be made to call a tool neither by a tool choice
-    nor by a schema.
+    what is known of the model. read: returns the request; called only if a rule needs the request. Its
+    errors are raised here. preferred: the operator's setting, or the API that the request names; it is
+    returned if it is one of `offered`, else ignored; None = neither. unforced: the dialects in which the
+    provider's server cannot be made to call a tool.
     """
     if preferred is not None and preferred in offered:
         return preferred
@@ -108,9 +107,9 @@ def lesson_of(fault: ir.Fault) -> Lesson | None:
 
 def taught(facts: Facts, offered: Sequence[str], lessons: Mapping[str, Lesson]) -> Facts:
     """Return the facts of a model with what refusals have taught: "never" removes an API from `Facts.apis`;
-    "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None. If there is a
-    "tools", the APIs with "never" are removed from `tool_apis`, too. offered: the provider's dialects; they
-    replace a None in a field from which an API is removed. lessons: by the name of the API.
+    "tools" removes it from `Facts.tool_apis`, and sets `Facts.thinks` to True if it is None. offered: the
+    provider's dialects; they replace a None in a field from which an API is removed. lessons: by the name of
+    the API.
     """
     never = {api for api, lesson in lessons.items() if lesson == "never"}
     if never:

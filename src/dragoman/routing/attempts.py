@@ -102,7 +102,7 @@ class Timer(msgspec.Struct, frozen=True):
 class More(msgspec.Struct, Generic[C], frozen=True):
     """Event: the candidates of the next fallback, in reply to Extend. ready: the candidates to call, in order
     of preference. resting: candidates with the time (monotonic seconds) from which each may be called.
-    doubtful: candidates that are called after all others, also after those of later fallbacks.
+    doubtful: candidates to call after all that are ready, also after those of later fallbacks.
     """
 
     ready: Sequence[C]
@@ -169,31 +169,20 @@ NOBODY: Final = ir.Fault(
 class Attempts(Generic[C]):
     """One round of attempts: decides which candidate is called next. candidates: in order of preference.
 
-    After a failure that is not the caller's fault, the next candidate starts at once, if the policy allows
-    one more attempt: first the rest of `candidates`, then those of each fallback (`Extend`), then `doubtful`.
-    When all have failed, the round waits for a retry (`Policy`): of the candidate that failed last, or of a
-    resting one whose time comes earlier. These failures allow no retry of their candidate: a key that was
-    refused, has used up its quota or may not use the model; a deployment that cannot serve the request; a
-    wait in vain for a connection (which has used up the request's time). After a wait in vain, all candidates
-    of the same connection pool are dropped. If a limit has refused the last candidate, only a resting one is
-    waited for.
-
-    A failure that is the caller's fault ends the round, with two exceptions: a prompt that is too long and
-    content that the provider refuses go on with the list of fallbacks for it, if there is one, and with no
-    other candidates. If those fail too, the client gets the first refusal. After the first content, every
-    failure ends the round, unless another candidate continues the answer (`GoesOn`). If a queue refuses the
-    request (`Full`), only the fallbacks that are left are asked; if they have no candidates, the client gets
-    the queue's refusal.
-
-    A second attempt may run beside a late one (`Beside`). If one of the two fails, the other goes on alone.
+    After a failure that is not the caller's fault, the next candidate starts at once, as long as the policy
+    allows another attempt: first the rest of `candidates`, then those of each fallback (`Extend`), then
+    `doubtful`. When all have failed, the round waits for a retry or a resting candidate (`Policy`), or ends.
+    A failure that is the caller's fault ends the round. Only a prompt that is too long, or content that the
+    provider refuses, goes on with the list of fallbacks for it, if there is one. After the first content,
+    a failure ends the round, unless another candidate continues the answer (`GoesOn`). While two attempts
+    run (`Beside`), a failure of one lets the other go on alone.
 
     random: returns a number from 0 to 1. pool: returns the name of the connection pool that a candidate
     shares with others, None = it shares none. resting: further candidates, each with the time (monotonic
-    seconds) from which it may be called; if there are no others, the round begins with a wait, or ends at
-    once if the wait would be too long. doubtful: candidates that are called after all others, but before any
-    wait. until: when (monotonic seconds) the time of all attempts is over, None = never. lists: which lists
-    of fallbacks the request has. refused: the refusal for which the request turned to these candidates before
-    its first attempt; the client gets it if they fail, too; None = there was none.
+    seconds) from which it may be called. doubtful: candidates that are called after all others, but before
+    any wait. until: when (monotonic seconds) the time of all attempts is over, None = never. lists: which
+    lists of fallbacks the request has. refused: the refusal for which the request turned to these candidates
+    before its first attempt; if they fail before their first content, the client gets it; None = none.
     """
 
     __slots__ = (
@@ -262,8 +251,8 @@ class Attempts(Generic[C]):
         self._last: tuple[C, ir.Fault] | None = None
         """The candidate that failed last, and its fault."""
         self._retryable: tuple[C, ir.Fault] | None = None
-        """The candidate whose failure allows a retry, the last one of them, and its fault. None = there is
-        none, or a limit has refused a candidate since.
+        """The candidate that failed last with a failure that still allows a retry, and its fault; None =
+        there is none.
         """
         self._committed = False
         self._nobody = NOBODY
@@ -338,8 +327,8 @@ class Attempts(Generic[C]):
 
     def has_other(self, differs: Callable[[C], bool], *, fallbacks: bool) -> bool:
         """Whether another candidate could be called at once instead of the running one: one in `left` for
-        which `differs` returns True, or one of a fallback. Doubtful candidates count only if they are in
-        `left`. False also if the request has made all its attempts. fallbacks: whether a fallback is left.
+        which `differs` returns True, or one of a fallback. False also if the request has made all its
+        attempts. fallbacks: whether a fallback is left.
         """
         return not self._is_spent() and (fallbacks or any(map(differs, self._left)))
 
@@ -366,8 +355,8 @@ class Attempts(Generic[C]):
         return self._rest(now) if self._resting else [self._give_up(self._nobody)]
 
     def _rest(self, now: float) -> list[Command[C]]:
-        """Wait for the resting candidate whose rest ends first. The caller has checked that no other
-        candidate is left. Give up if the rest ends later than `patience` or the time of all attempts allows.
+        """Wait for the resting candidate whose rest ends first; give up if the rest ends later than
+        `patience` or the time of all attempts allows.
         """
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience or self._is_late(at):
@@ -387,9 +376,8 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _fell(self, fault: ir.Fault, candidate: C | None, now: float) -> list[Command[C]]:
-        """Let the other of two running attempts go on alone after one has failed. The failure is recorded,
-        unless it is the caller's fault. candidate: the candidate of the failed attempt; None = that of the
-        attempt that started last.
+        """Let the other of two running attempts go on alone after one has failed. candidate: that of the
+        failed attempt; None = that of the attempt that started last.
         """
         failed, other = self._running, self._beside
         if candidate == other:
@@ -457,9 +445,7 @@ class Attempts(Generic[C]):
         return self._next(now)
 
     def _again(self, fault: ir.Fault, now: float) -> list[Command[C]]:
-        """After all candidates have failed: wait for a retry, or give up. fault: of the last failure, which
-        the client is told.
-        """
+        """After all candidates have failed: wait for a retry, or give up. fault: that of the last failure."""
         if self._retryable is None and not self._resting:
             return [self._give_up(fault)]
         at, candidate = self._soonest(now)

@@ -6,7 +6,7 @@ a while (the pause), requests ask the deployment only after the others of their 
 trial, asks it at its usual place in the order again. If the trial or any other attempt is answered, the
 breaker is closed; if the provider fails at the trial, the next pause is twice as long, up to a limit. If a
 provider did not answer a check (`checked`), all its deployments are asked after others for a while. No
-deployment is ever left out: if the others fail as well, it is asked.
+deployment is ever left out: it is still asked when the others have failed.
 
 Times are monotonic seconds that the caller gives, so tests can check the breakers as transcripts.
 """
@@ -46,9 +46,9 @@ class State(msgspec.Struct):
     """The latest failures of a deployment, since it last answered. failed: how many. until: when the next
     trial may begin, 0 = the breaker is closed. pause: the seconds of the latest pause, 0 = there was none.
     trying: whether a trial is running. trial: the number of the latest trial, 0 = there was none. latest: the
-    time of the latest failure. due: the time from which the running trial was allowed. vouched: True = the
-    provider has answered a check, and this has ended a pause; no other pause is ended by a check until the
-    provider does not answer one. Times are monotonic seconds.
+    time of the latest failure. due: the time from which the latest trial was allowed. vouched: True = a check
+    has ended a pause, and ends no other one until the provider does not answer a check. Times are monotonic
+    seconds.
     """
 
     failed: int = 0
@@ -197,11 +197,10 @@ class Breakers:
             state.until = state.due
 
     def failed(self, name: str, outcome: Outcome, now: float, trial: int = 0) -> bool:
-        """Record that an attempt has failed. Returns whether a pause begins now. It begins if this is at
-        least the deployment's `Limits.failures`-th failure in a row (which is not 0), and the attempt was the
-        running trial or no pause is running. Only `Outcome.SERVER` counts against a deployment; any other
-        outcome is treated as `abandoned`. now: monotonic seconds. trial: as `began` has returned it for this
-        attempt.
+        """Record that an attempt has failed. Returns whether a pause begins now: the deployment has failed
+        at least `Limits.failures` times in a row, and the attempt was the running trial or no pause is
+        running. Only `Outcome.SERVER` counts against a deployment; any other outcome is treated as
+        `abandoned`. now: monotonic seconds. trial: as `began` has returned it for this attempt.
         """
         if outcome not in _COUNTED:
             self.abandoned(name, trial)
@@ -226,11 +225,10 @@ class Breakers:
         provider has answered; otherwise it has not, and it counts as down until this time (monotonic
         seconds), or until one of its deployments answers. now: monotonic seconds.
 
-        An answer ends the pauses of the provider's deployments, so that the next request tries each of them.
-        The pause after such a trial is not ended by a check: then the deployment fails although its provider
-        answers. This holds until the deployment answers, or the provider does not answer a check. While a
-        trial is running, no check ends the pause either. Returns whether the result is new: a provider that
-        was not known as down has not answered, or one that was known as down has answered.
+        An answer ends the pauses of the provider's deployments, except those of running trials. Further
+        answers end no other pause of a deployment, until it answers or the provider does not answer a check.
+        Returns whether the result is new: a provider that was not recorded as down has not answered, or one
+        that was recorded as down has answered.
         """
         own = [state for name, state in self.states.items() if provider_of(name) == provider]
         if until is not None:
@@ -245,7 +243,7 @@ class Breakers:
 
     def ails(self, provider: str) -> bool:
         """Whether a deployment of this provider has an open breaker, or the provider is recorded as down.
-        Both count also if their time is over.
+        Both count even if their time is over.
         """
         if provider in self.down:
             return True

@@ -18,7 +18,7 @@ from dragoman.dialects.facts import Capability
 class Traits(msgspec.Struct, frozen=True):
     """The facts about one request that conditions use.
 
-    operation: "chat" also if only the tokens of a prompt are counted. protocol: the client's dialect. client:
+    operation: "chat" for a count of a prompt's tokens, too. protocol: the client's dialect. client:
     the name of the client's key, None = it has no key. tags: the tags of the request. headers: by lower-case
     name. streamed: None = unknown, because only the prompt is counted. needs: returns the capabilities that
     the request needs. is_over: returns whether the prompt has more tokens than a number; its arguments are
@@ -70,8 +70,8 @@ class Conditions(msgspec.Struct, frozen=True):
 
     def unmet(self, traits: Traits, model: str) -> Unmet | None:
         """Return the first condition that does not hold for a request; None = all hold. model: the upstream's
-        name of the model for which tokens are counted. Raises RequestFailed if a condition needs the decoded
-        request and it cannot be decoded.
+        name of the model for which tokens are counted. Raises RequestFailed if the request has to be decoded
+        for this and cannot be.
         """
         unmet = next(self._of_sender(traits), None)
         return next(self._of_request(traits, model), None) if unmet is None else unmet

@@ -47,10 +47,9 @@ class Tokens(NamedTuple):
 
 def first_choice(offers: Sequence[Offer], spread: Spread | None) -> Offer:
     """Return the deployment with whose cost the others are compared. Without a policy (`spread` is None) this
-    is the first one, with `policy: cost` the cheapest, otherwise the dearest. For the cheapest and the
-    dearest, only deployments with a weight and a known price are compared, by `Price.mixed`. If none has a
-    weight, the weights are ignored. If no compared deployment has a known price, the first one with a weight
-    is returned. offers: at least one.
+    is the first one, with `policy: cost` the cheapest, otherwise the dearest, by `Price.mixed`. With a
+    policy, deployments without a weight count only if no deployment has a weight. If no price is known, the
+    first deployment that counts is returned. offers: at least one.
     """
     if spread is None:
         return offers[0]

@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias
 import msgspec
 
 Kind: TypeAlias = Literal["key_refused", "keys_exhausted", "outage", "recovery", "usage_waiting"]
-""""key_refused": a key was refused, or its quota is used up. "keys_exhausted": no key can be asked for a
-model. "outage": a deployment has failed several times in a row, or a provider did not answer a check.
-"recovery": it answers again. "usage_waiting": usage could not be stored for a minute (this is not about a
-provider).
+""""key_refused": a key was refused, or its quota is used up. "keys_exhausted": no usable key is left
+for a model. "outage": a deployment has failed several times in a row, or a provider did not answer a check.
+"recovery": such a deployment or provider answers again. "usage_waiting": usage could not be stored for a
+minute (this is not about a provider).
 """
 
 

@@ -37,10 +37,9 @@ class Fallbacks(msgspec.Struct, Generic[R], frozen=True):
         return self.any if why == "any" else self.context if why == "context" else self.content
 
     def after(self, why: Why) -> Fallbacks[R]:
-        """Return the lists that are left when the first route of the list `why` has been used, as a copy. The
-        caller has checked that this list is not empty. The other routes of this list stay in it, and also
-        become the list `any`: after a refusal, the routes of the former `any` would repeat it. The used route
-        is removed from the lists `context` and `content`.
+        """Return the lists that are left when the first route of the list `why`, which must not be empty, has
+        been used. The other routes of this list stay in it, and also become the list `any`: after a refusal,
+        the routes of the former `any` would repeat it. The used route is removed from the other lists.
         """
         chosen, *rest = self.of(why)
         left = tuple(rest)

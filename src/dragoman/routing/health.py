@@ -49,9 +49,8 @@ class Asking(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(one.deployment.name for one in self._all))
 
     def keys(self, deployment: Deployment, count: int) -> Sequence[int]:
-        """Return the indexes 0 to `count` - 1 of the keys that a deployment's provider has: first the keys of
-        this deployment's candidates, in their order here, then the other keys. count: the number of the
-        provider's keys.
+        """Return the indexes of the keys that a deployment's provider has: first those of this deployment's
+        candidates, in their order here, then the others. count: the number of the provider's keys.
         """
         asked = [one.account for one in self._all if one.deployment.name == deployment.name]
         return list(dict.fromkeys([*asked, *range(count)]))
@@ -59,7 +58,7 @@ class Asking(msgspec.Struct, frozen=True):
 
 class Calling(NamedTuple):
     """A running attempt. key: None = its provider has no pool of keys. load: the load of its deployment, None
-    = no policy needs it. began: monotonic seconds. streamed: whether it asks for a stream. trial: the number
+    = none is recorded. began: monotonic seconds. streamed: whether it asks for a stream. trial: the number
     of the trial of the deployment's breaker that this attempt is; 0 = it is no trial.
     """
 
@@ -85,8 +84,8 @@ class Health:
     the deployments that have failed, and the providers that did not answer a check. disabled: the providers
     that an operator has disabled. calm: True = nothing is known against any key or deployment, no key and no
     configured provider is disabled, and no pool's keys take turns. Then a request whose route has neither a
-    policy nor a hedge may ask the first key of its first deployment without a call of `order`, and a good
-    answer need not be recorded. memory: what policies remember. hedging: what hedged requests remember.
+    policy nor a hedge may be sent without a call of `order`. memory: what policies remember. hedging: what
+    hedged requests remember.
     """
 
     def __init__(self) -> None:
@@ -133,8 +132,7 @@ class Health:
     def with_keys(self, keys: Mapping[str, Key]) -> Health:
         """Return a view of this memory for requests that are sent with keys of the client or of its tenant.
         keys: {provider: the key}; it replaces all of the operator's keys for the provider. What is known of
-        other keys, of deployments and of providers is shared with this memory. The view is never calm, so
-        each attempt of these requests is recorded.
+        other keys, of deployments and of providers is shared with this memory. The view is never calm.
         """
         view = copy(self)
         view.pools = self.pools | {provider: Pool((key,)) for provider, key in keys.items()}
@@ -174,10 +172,9 @@ class Health:
 
     def checked(self, provider: str, now: float, until: float | None) -> bool:
         """Record whether a provider answered a check. until: None = it answered; otherwise it counts as down
-        until this time (monotonic seconds), or until one of its deployments answers. An answer also lets the
-        next request try deployments whose breakers are open (see `Breakers.checked`). Returns whether the
+        until this time (monotonic seconds), or until one of its deployments answers. Returns whether the
         result is new: the provider did not answer and was not recorded as down, or it answered and was. now:
-        monotonic seconds.
+        monotonic seconds. What an answer does to open breakers: `Breakers.checked`.
         """
         news = self.breakers.checked(provider, now, until)
         self.settle(now)
@@ -186,10 +183,9 @@ class Health:
         return news
 
     def enable(self, provider: str, key: str | None = None, *, enabled: bool = True) -> None:
-        """Enable a provider, or one of the operator's keys for it; with `enabled=False` disable it. This
-        counts when `order` is called; a request that has its candidates already may still call them. key: the
-        key's id; None = the provider itself. The id of an unknown key changes nothing; an unknown provider is
-        recorded, and is disabled when it is configured.
+        """Enable a provider, or one of the operator's keys for it; with `enabled=False` disable it. A request
+        that has its candidates already may still call them. key: the key's id; None = the provider itself.
+        The id of an unknown key changes nothing; an unknown provider stays disabled when it is configured.
         """
         if key is not None:
             pool = self.pools.get(provider)
@@ -238,8 +234,7 @@ class Health:
         usable and then spent keys at deployments that fail. Refused keys are in `ready` only if there is no
         other candidate, ready or resting. Disabled providers and keys are left out, so the result may be
         empty. request: what the policy uses. before: the result for the same request before it waited in a
-        queue: policies and keys that take turns then keep its order; None = this is the first order, which
-        takes a turn.
+        queue, so that it takes no second turn; None = this is the first order.
         """
         if before is not None:
             request = msgspec.structs.replace(request, before=before.deployments)
@@ -366,10 +361,8 @@ class Health:
         return news
 
     def learn(self, calling: Calling, fault: ir.Fault, now: float) -> Sequence[Event]:
-        """Record that an attempt has failed. Returns the events that are new to the operator: a key was
-        refused, no key can be asked, or a pause of the breaker begins; [] = none of these. A failure that is
-        the caller's fault (`Outcome.CALLER`) counts as an answer, and its events are those of `answered`.
-        now: monotonic seconds.
+        """Record that an attempt has failed. Returns the events that are new to the operator; [] = none. A
+        failure that is the caller's fault (`Outcome.CALLER`) counts as an answer. now: monotonic seconds.
         """
         outcome = classify(fault)
         if outcome is Outcome.CALLER:

@@ -129,12 +129,11 @@ def for_client(
     """Return the fault as the client may see it.
 
     If the provider refused the credential (authentication, permission), it depends on `whose` credential it
-    was. The client's own: the refusal stays and blames the client, because programs sign in again after a
-    401. The tenant's: a 502 that blames the client (`own_refused`). The gateway's: a 502 that blames the
-    gateway. If the provider does not know the model or the method, the client gets a 404 if it named the
-    deployment itself (named_by_client), else a 502 that blames the gateway. Every other fault is
-    returned unchanged, and so is a fault of these kinds that already blames the client, or that says of
-    another thing than the model that it does not exist (its `param` names that thing).
+    was. The client's own: the refusal stays and blames the client. The tenant's: a 502 that blames the client
+    (`own_refused`). The gateway's: a 502 that blames the gateway. If the provider does not know the model or
+    the method, the client gets a 404 if it named the deployment itself (named_by_client), else a 502 that
+    blames the gateway. Every other fault is returned unchanged, and so is one of these kinds that already
+    blames the client, or a `not_found` whose `param` is another thing than the model.
 
     provider: the name for the text, "" = the text names no provider.
     """

@@ -122,8 +122,8 @@ def weighted(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[
 
 
 def least_busy(deployments: Sequence[Deployment], choosing: Choosing) -> Sequence[Deployment]:
-    """Return the deployments by the number of requests that this process has running there, the fewest first;
-    equal ones keep their order.
+    """Return the deployments by the number of running requests (`Load.running`, of this process), the fewest
+    first; equal ones keep their order.
     """
     memory = choosing.memory
     return sorted(deployments, key=lambda one: memory.load(one.name).running)

@@ -40,9 +40,7 @@ class Latency:
         return self.value * math.exp(min(0.0, self.at - now) / MEMORY)
 
     def measure(self, took: float, now: float) -> None:
-        """Add an answer that took `took` seconds until `now` (monotonic seconds). If this is longer than the
-        average, it becomes the average.
-        """
+        """Add an answer that took `took` seconds until `now` (monotonic seconds)."""
         kept = math.exp(min(0.0, self.at - now) / MEMORY)
         self.value = max(took, self.value * kept + took * (1.0 - kept))
         self.at = now

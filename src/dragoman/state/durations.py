@@ -1,6 +1,5 @@
 """Sorts durations into logarithmic buckets, and estimates percentiles from the number of durations in each
-bucket. The counts of several hours, or of several models, can be added bucket by bucket. A percentile of the
-sum is then a percentile of all their durations together. Pure.
+bucket. The counts of several hours, or of several models, can be added bucket by bucket. Pure.
 """
 
 from __future__ import annotations
@@ -29,9 +28,8 @@ def bucket_of(seconds: float) -> int:
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:
     """Return an estimate of the duration, in seconds, that this share (0 to 1) of all durations does not
-    exceed; None = there are no durations. counts: {index of the bucket: number of durations}. The position
-    inside a bucket is estimated on the logarithmic scale, so between 1 ms and 1000 s the error is at most
-    41 %. The result is never below 1 ms or above 1000 s.
+    exceed; None = there are no durations. counts: {index of the bucket: number of durations}. The result is
+    never below 1 ms or above 1000 s.
     """
     total = sum(counts.values())
     if not total:

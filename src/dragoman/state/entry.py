@@ -68,9 +68,8 @@ def matters(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> bool:
     """Return whether an answer may need a vault entry: it has a seal; or thinking, if `unsealed` is True; or
-    a block for which `is_provided` is True (a block of the provider's own tools, or any `ir.Native`), if
-    `native` is not None. This is a fast check before `entry` is called with the same values; `native` is not
-    called here.
+    a block for which `is_provided` is True, if `native` is not None. This is a fast check before `entry` is
+    called with the same values; `native` is not called here.
     """
     for block in blocks:
         if type(block) is ir.Text:  # first, as most blocks are texts
@@ -94,9 +93,8 @@ def entry(
     native: Callable[[ir.Block], ir.Native] | None = None,
 ) -> tuple[list[bytes], bytes] | None:
     """Return the keys of the vault entry for an answer, and its content (a `Kept`) as bytes, which `unpack`
-    reads. None = no entry is needed: no `Piece` of the answer has a seal or is stored completely; or the
-    answer has no text (except empty ones), no call of a client's tool, no media and no block that `native`
-    makes.
+    reads. None = no entry is needed: no `Piece` of the answer matters (`Piece.matters`), or all of them are
+    thinking or empty texts.
 
     blocks: the answer, as the client sees it. before: the digest of the conversation before the answer.
     scope: the provider and model that answered. marks: makes the client's keys and digests. unsealed: True =

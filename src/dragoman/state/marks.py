@@ -79,9 +79,7 @@ class Marks:
 
     def call_digest(self, call: ir.ToolCall) -> bytes:
         """Return the digest of a call's id, name and arguments. A missing id counts as "". White space and
-        the order of members in the JSON of the arguments make no difference. In arguments that cannot be
-        parsed as JSON, are longer than 200,000 characters or belong to a custom tool, only white space at
-        both ends makes no difference.
+        the order of members in the arguments' JSON usually make no difference (`_canonical`).
         """
         id_, name, arguments = _encoded(call.id or ""), _encoded(call.name), _canonical(call)
         parts = (len(id_), id_, len(name), name, len(arguments), arguments)
@@ -110,10 +108,10 @@ class Marks:
         the calls. calls: all calls of the answer to the client's tools, in order. digests: of the same calls,
         from `call_digest`. before: the digest of the conversation before the answer.
 
-        A call without an id gets a key only if it is the first call of the answer. The order of calls without
-        ids tells which result belongs to which call, so an answer whose calls come in another order must not
-        be found. Only a call whose id looks random (`has_random_id`) also has a key by id. This key is made
-        of the id alone, so it also finds the entry of a call whose name or arguments the client has changed.
+        A call without an id gets a key only if it is the first call of the answer: the order of such calls
+        tells which result belongs to which call. Only a call whose id looks random (`has_random_id`) also has
+        a key by id. This key is made of the id alone, so it also finds the entry of a call whose name or
+        arguments the client has changed.
         """
         keys: list[bytes] = []
         by_id: list[bytes] = []
@@ -272,8 +270,8 @@ def has_random_id(call: ir.ToolCall) -> bool:
 
 def _canonical(call: ir.ToolCall) -> bytes:
     """Return a call's arguments in a form that stays the same if a client writes the JSON anew: sorted
-    members, no white space, `{}` for empty arguments. Arguments that cannot be parsed as JSON, are longer
-    than `_LONG_ARGUMENTS`, or belong to a custom tool only lose the white space at both ends.
+    members, no white space between tokens, `{}` for empty arguments. Arguments that cannot be parsed as JSON,
+    are longer than `_LONG_ARGUMENTS`, or belong to a custom tool only lose the white space at both ends.
     """
     text = call.arguments.strip()
     if call.kind != "custom":

@@ -3,9 +3,8 @@
 A cursor is the item's id. Ids may repeat in a list: a client may bring back an item of an earlier answer, and
 some providers number their answers alike. The cursor of such an item is `id@place`, so that it means one
 item; `place` is the number of the item in its list. An id that contains "@" also gets its place; only `whole`
-never adds one. A plain id that occurs several times means its last item in the order of reading: a client
-that takes the id out of the last item itself, instead of the cursor that the page states (`last_id`), comes
-to the end of the list.
+never adds one. A plain id that occurs several times means its last item in the order of reading, so that a
+client that reads on by plain ids comes to the end of the list.
 """
 
 from __future__ import annotations

@@ -68,9 +68,9 @@ def buckets(begin: int, end: int, step: Step) -> Iterator[int]:
 
 def segments(begin: int, end: int, step: Step | None) -> list[Segment]:
     """Return the segments that exactly cover the span from `begin` to `end` (not included), in the order of
-    time; [] = `begin` is not before `end`. In each bucket they have as few periods as possible. begin, end:
-    whole hours. step: the length of the buckets; the first and last bucket may be covered only in part. None
-    = the whole span is one bucket, which starts at `begin`.
+    time; [] = `begin` is not before `end`. begin, end: whole hours. step: the length of the buckets; the
+    first and last bucket may be covered only in part. None = the whole span is one bucket, which starts at
+    `begin`.
     """
     if begin >= end:
         return []

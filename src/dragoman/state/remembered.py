@@ -57,9 +57,8 @@ class Remembered:
     def put_back(self, blocks: Sequence[ir.Block], later: frozenset[ir.Sealed]) -> tuple[ir.Block, ...]:
         """Return the blocks of one client message, in the order of the answer, together with the answer's
         stored parts that belong to this message: thinking, seals, empty texts, and blocks of the provider's
-        own tools. The client's thinking without a seal is left out if stored thinking replaces it. Blocks
-        that are not found in the answer stay: thinking comes first, texts take the place of a text that is
-        missing (or follow the thinking at the beginning), other blocks come last.
+        own tools. The client's thinking without a seal is left out if stored thinking replaces it. Other
+        blocks that are not found in the answer stay.
 
         Add to `used` the pieces that the returned blocks contain, and thinking that must not be put back. If
         the order of calls without ids would change, return `blocks` as a tuple instead and leave `used`
@@ -98,10 +97,9 @@ class Remembered:
 
     def _without_copies(self, blocks: Sequence[ir.Block]) -> Sequence[ir.Block]:
         """Return the client's blocks without thinking that has no seal: it counts as a copy that has lost its
-        seal, and the stored thinking will replace it. If none of the blocks is thinking, return them all. In
-        two more cases return all blocks, and add the stored thinking to `used`, because it must not be put
-        back: the entry has no thinking with a seal; or the client sends thinking with a seal that is not
-        stored.
+        seal, and the stored thinking will replace it. If the blocks contain thinking, but the entry has none
+        with a seal, or not each seal of the client's, return all blocks, and add the stored thinking to
+        `used`, because it must not be put back.
         """
         own = [block for block in blocks if isinstance(block, ir.Thinking)]
         if not own:

@@ -222,9 +222,9 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def first_of(entries: Iterable[_Entry], limit: int) -> tuple[list[_Entry], bool]:
-    """Return as many of the first entries as a page may contain (`limit` entries, whose fields `body` have
-    PAGE_SIZE bytes together; a first entry with more bytes is returned alone), and whether more entries
-    follow. At most one more entry is read from `entries`.
+    """Return as many of the first entries as a page may contain (at most `limit` entries, whose fields `body`
+    have at most PAGE_SIZE bytes together; a first entry with more bytes is returned alone), and whether more
+    entries follow. At most one more entry is read from `entries`.
     """
     held: list[_Entry] = []
     size = 0
@@ -467,8 +467,7 @@ class Store(Protocol):
     async def sweep(self, now: float) -> None:
         """Delete the responses (except running ones), conversations, sessions and chat completions that have
         expired at `now` (Unix seconds). A database also deletes expired seals, old usage, and more entries if
-        a limit of the store is exceeded; but if it is not open yet, the store may do nothing. Raises
-        StoreFailed.
+        a limit of the store is exceeded. A database that is not open yet may do nothing. Raises StoreFailed.
         """
 
     async def close(self) -> None:

@@ -23,7 +23,7 @@ MOST_ROWS: Final = 50_000
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """A query for usage: of the exchanges that began at `begin` or later and before `end`, in Unix seconds.
     The store rounds both outwards to the periods that it has sums for (see `widened`). not_before: no usage
-    before this time (Unix seconds) is counted; a period that begins before it is left out completely. step:
+    before this time (Unix seconds) is counted; a period that begins earlier is left out completely. step:
     the length of the buckets, None = no buckets. by: the dimensions to group by, at most two; () = everything
     is one group. only: {dimension: value}; only usage with these values is counted, "" = usage without a
     value. top: how many groups are shown separately, the same ones in all buckets; the others are added up.

@@ -2,8 +2,7 @@
 
 The latest records are stored one by one. Sums are stored for each hour and each combination of values that
 occurred in it. If there are too many sums, those of the oldest hour are dropped (but never those of the only
-hour). Each report states the time since which usage is known: the start of the process, or the end of the
-latest hour that was dropped.
+hour). Each report states the time since which usage is known.
 """
 
 from __future__ import annotations
@@ -104,9 +103,9 @@ class MemoryUsage:
         return {value: spent_of(sums) for value, sums in found.items()}
 
     def _of(self, since: float) -> Iterator[tuple[_Key, Sums]]:
-        """Yield the sums of exchanges that began at `since` (Unix seconds) or later, with their keys. If
-        `since` is inside an hour, the sums for the rest of that hour are made from those records that are
-        still stored one by one. A key may come several times; then its sums have to be added up.
+        """Yield the sums of exchanges that began at `since` (Unix seconds) or later, with their keys. For the
+        rest of an hour, only records that are still stored one by one count. A key may come several times;
+        then its sums have to be added up.
         """
         for hour, kept in self._hours.items():
             if hour >= since:
@@ -147,8 +146,7 @@ def _report(query: Query, chosen: Sequence[tuple[int, _Key, Sums]], since: float
 
 def _combined(key: _Key, query: Query) -> Iterator[tuple[str, ...]]:
     """Yield the groups of a report to which sums with this key belong, as the values of `Query.by`: () if the
-    query does not group. Several groups are possible only for the dimension `tag`. If the query counts only
-    one tag (`Query.only`), only this tag's group is yielded.
+    query does not group. Several groups are possible only for the dimension `tag`.
     """
     values = [key.values(name) for name in query.by]
     if not values:

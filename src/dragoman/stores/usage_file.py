@@ -2,8 +2,7 @@
 
 Every gateway with a SQLite file writes usage, and many of them use nothing else of their store. For this they
 need not load SQLAlchemy (20 MB of memory) and Alembic: a new file gets its tables from `schema.sql`, which
-makes the same tables as the migrations. A file with another schema is left to the store, which upgrades an
-older schema, and uses a newer one if it is compatible or else refuses it.
+makes the same tables as the migrations. A file with another schema is left to the store.
 """
 
 from __future__ import annotations
@@ -69,9 +68,8 @@ _RECORD: Final = (
 )
 _values: Final[Callable[[Mapping[str, Any]], tuple[Any, ...]]] = itemgetter(*_RECORD)
 _KEEP: Final = {rows: f"{inserting('usage_records', _RECORD, rows)} RETURNING id" for rows in (100, 10, 1)}
-"""The statements that insert records, by their number of rows. The thread releases the interpreter for each
-statement, and then waits to get it back while requests are served. With a statement for each record, this
-would take longer than everything else.
+"""The statements that insert records, by their number of rows. After each statement the thread waits for the
+interpreter while requests are served, so a statement for each record would take long.
 """
 _NAME_GROUP: Final = inserting("usage_groups", ("id", *(f"{name}_name" for name in Group._fields)))
 _ADD_BY_GROUP: Final = adding("usage_by_group", _BY_GROUP, SUMMED)
@@ -96,8 +94,7 @@ _EXPIRED: Final = tuple(
 
 class UsageFile:
     """Writes usage records into one SQLite file. The first record opens the file, and creates the file and
-    its tables if they do not exist. limits: the limits of the store; `is_due` reads from them how long usage
-    is stored, and how many tags and end users a period keeps.
+    its tables if they do not exist. limits: the limits of the store, which `is_due` reads.
     """
 
     def __init__(self, file: Path, limits: Limits) -> None:
@@ -171,9 +168,8 @@ class UsageFile:
         return len(batch.rows)
 
     def _opened(self) -> sqlite3.Connection | None:
-        """Return the connection to the file. Open the file first if necessary, and create the file and its
-        tables if they do not exist. None = the file does not have the schema of this version, and is closed
-        again.
+        """Return the connection to the file, which is opened and made if necessary. None = the file does not
+        have the schema of this version, and is closed again.
         """
         if self._connection is None:
             make_file(self._file)

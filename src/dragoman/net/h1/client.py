@@ -108,10 +108,8 @@ class HTTPClient:
     ) -> Reply:
         """Send a request, and return its answer when the head has come.
 
-        added: more headers for this request; `head` must have none of these names. connect: the most seconds
-        for opening a connection, None = no limit. patience: gets `push` and `rest` while a body of the type
-        `Pieces` or `Flow` is sent. Raises Failure (NotReached also after `close`), and ValueError for a
-        header with a character that is not allowed (`net.client.Client.request`).
+        The arguments and the exceptions: `net.client.Client.request`. NotReached is raised after `close`,
+        too.
         """
         if self._closed:
             raise NotReached(CLOSED)
@@ -205,8 +203,8 @@ class HTTPClient:
         connection.abort()
 
     def _sweep(self) -> None:
-        """Close the idle connections that were idle for too long, are too old or are dead, and schedule the
-        next call if others stay idle.
+        """Close the connections that were idle for too long, are too old or are dead, and schedule the next
+        call if others stay idle.
         """
         now, first = self._loop.time(), None
         for origin, kept in list(self._idle.items()):
@@ -257,8 +255,7 @@ def _written(head_: Head) -> tuple[Origin, bytes]:
 async def _upload(connection: Connection, body: Pieces | Flow, patience: Patience | None) -> bool:
     """Send the body of a request in pieces. Returns True if all of it was given to the connection. If the
     connection or the source of the body fails, ends the connection and returns False. A cancellation of this
-    task ends the connection too. patience: gets `push` after each piece, and `rest` before each wait for a
-    piece from the client; None = nothing is called.
+    task ends the connection too. patience: None = no deadline is moved.
     """
     patience = patience or Patience(UNLIMITED, None)
     cause: Exception | None = None
@@ -347,9 +344,9 @@ class _Packed:
 
 
 def _unpacked(connection: Connection) -> tuple[Callable[[], bytes | None], _Packed | None]:
-    """Return (take, packed) for an answer with a content-encoding. take: the function that returns the next
-    bytes of the body. packed: the object that decompresses them. If `codings` does not accept the
-    content-encoding, or if it is `identity`, the bytes are passed on as they are, and `packed` is None.
+    """Return (take, packed) for an answer with a content-encoding. take: returns the next bytes of the body.
+    packed: decompresses them; None = they are passed on as they are, because the content-encoding is unknown
+    or names no coding.
     """
     try:
         applied = codings(connection.reader.headers["content-encoding"])

@@ -15,8 +15,8 @@ from dragoman.net.failures import HeadTooLarge, Malformed
 from dragoman.wire.headers import HeaderMap
 
 MAX_HEAD: Final = 65_536
-"""The most bytes of an answer's head, and of its trailers. The size line of a chunk with its extensions fails
-too if it has more bytes than this and has not ended after a read from the socket.
+"""The most bytes of an answer's head, and of its trailers. A chunk's size line that goes on after so many
+bytes fails too.
 """
 MAX_HEADERS: Final = 256
 """The most headers in the head of an answer, and the most trailers; a repeated one counts each time."""
@@ -38,11 +38,10 @@ class AnswerReader:
     status, headers: of the final answer, once `headed` is true; interim answers are skipped. headed: whether
     the head of the final answer is complete. pieces: the bytes of the body that have arrived; the caller
     takes all of them out of the list, and sets `held` to 0. held: about how many bytes have arrived for an
-    unfinished head, or for the `pieces` that have not been taken (framing included, but not the bytes that
-    were read together with the end of the head). complete: whether the body has ended; True also before the
-    first request. reusable: whether a next request may be sent on the connection; valid only when `complete`.
-    surplus: whether bytes came that belong to no request; it stays True, so the caller must close the
-    connection.
+    unfinished head, or for the `pieces` that have not been taken. complete: whether the body has ended; True
+    also before the first request. reusable: whether a next request may be sent on the connection; valid only
+    when `complete`. surplus: whether bytes came that belong to no request; it stays True, so the caller must
+    close the connection.
     """
 
     __slots__ = (

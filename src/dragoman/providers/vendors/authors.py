@@ -1,6 +1,4 @@
-"""Vendors that make models and serve them, and Azure OpenAI. Each row states facts of the pages that it
-names.
-"""
+"""Vendors that make models and serve them, and Azure OpenAI."""
 
 from __future__ import annotations
 

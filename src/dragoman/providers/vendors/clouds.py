@@ -1,6 +1,4 @@
-"""Clouds that serve models of many makers to the cloud's own customers. Each row states facts of the pages
-that it names.
-"""
+"""Clouds that serve models of many makers to the cloud's own customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Vendors that serve models of other makers. Each row states facts of the pages that it names."""
+"""Vendors that serve models of other makers."""
 
 from __future__ import annotations
 

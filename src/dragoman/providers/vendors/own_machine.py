@@ -1,4 +1,4 @@
-"""Servers that an operator runs, and Ollama's cloud. Each row states facts of the pages that it names."""
+"""Servers that an operator runs, and Ollama's cloud."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Vendors that mainly offer models for search: embeddings and reranking. Each row states facts of the pages
-that it names.
-"""
+"""Vendors that mainly offer models for search: embeddings and reranking."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Vendors that offer speech and transcription, but no chat. Each row states facts of the pages that
-it names.
-"""
+"""Vendors that offer speech and transcription, but no chat."""
 
 from __future__ import annotations
 
