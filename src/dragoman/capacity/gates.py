@@ -5,8 +5,7 @@ A request needs a place at every gate of its deployment: its model's and its pro
 at once or none, so no request holds one place while it waits for another. If all its deployments are full, it
 waits at the gates that have stopped it, until one of its deployments can be called or its wait is over. Where
 the queue has no room, it is on standby: it waits in another queue, and gets a place here if the queue leaves
-one. So a queue never has more requests than its limit allows, and no place is idle while a request that may
-use it waits.
+one. So a queue never grows beyond its limit, and no place is idle while a request that may use it waits.
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
 that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
@@ -70,8 +69,8 @@ class Gate:
         self.queues: dict[str, deque[_Ticket]] = {}
         """The waiting requests by client. The client whose turn is next comes first."""
         self.standby: dict[_Ticket, None] = {}
-        """The requests that wait in queues of other gates and would also take a place here, in the order of
-        their arrival. There are none while the queue has room: the first one goes there.
+        """The requests that wait in queues of other gates, because the queue here had no room, and would also
+        take a place here; in the order of their arrival.
         """
         self.due = float("-inf")
         """When the next request may start because of the delay (monotonic seconds), as far as this process
@@ -118,9 +117,8 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Return whether the delay since the last start is over. Sets the attribute `due` to the end of the
-        delay, or to `now` if it is over. If the limit has no delay, returns True and leaves `due` as it is.
-        Begins no new delay. now: monotonic seconds.
+        """Return whether the delay since the last start is over, or the limit has none. Sets the attribute
+        `due` if the limit has a delay. Begins no new delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -128,10 +126,9 @@ class Gate:
         return self.due <= now
 
     def starts(self, now: float) -> bool:
-        """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now; False also while another worker decides about a start. Sets the attribute `due`
-        to `now` if it was over, else to the time when the request may start. If the limit has no delay,
-        returns True and leaves `due` as it is. now: monotonic seconds.
+        """Return whether a request may start now: the delay since the last start is over, or the limit has
+        none. If so, begin a new delay. False also while another worker decides about a start. Sets the
+        attribute `due` if the limit has a delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -430,12 +427,11 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> set[Gate]:
-        """Do nothing and return an empty set if at least one option has no full queue. Otherwise refuse a
-        waiting request that `Gate.crowding` finds in a full queue, if that makes room in all full queues of
-        an option: the wait of that request then raises RequestFailed. Returns the gates that it has left, for
-        which the caller must call `promote` when the new request is in its queues. If there is no such
-        request, raise RequestFailed to refuse the new request of `client`. stopped: for each option, the
-        gates that have stopped the new request.
+        """Return an empty set if at least one option has no full queue. Otherwise refuse a waiting request
+        that `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option, and
+        return the gates that the refused request has left; the caller must call `promote` for them when the
+        new request is in its queues. If there is no such request, raise RequestFailed for the new request of
+        `client`. stopped: for each option, the gates that have stopped the new request.
         """
         full = [[gate for gate in gates if not gate.has_room] for gates in stopped]
         if not all(full):

@@ -110,9 +110,9 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the response as queued, through the writer. Return as `ResponseTurn.admitted`. last_words:
-        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
-        RequestFailed (503) if the store fails or has no space.
+        """Store the response as queued, through the writer. Return what `ResponseTurn.admitted` returns.
+        last_words: returns, for a fault, the last event (JSON) of a failed response. Raises RequestFailed
+        (503) if the store fails or has no space.
         """
         await self._writer.accept(self, asked, last_words)
         return await super().admitted(asked, last_words)
@@ -147,12 +147,10 @@ class Writer:
         self._flushing = asyncio.Lock()
         """Locked while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """Returns, for a fault, the last event (JSON) that tells readers that the response has failed."""
+        """Returns, for a fault, the last event (JSON) of a failed response."""
         self.begun = False
         self.gone = True
-        """Always True. The engine writes nothing to a client that is gone when it is stopped. `abandon`
-        writes the end of a stopped response instead, because a cancellation stops the flight in the same way.
-        """
+        """Always True, so that the engine writes no end when the exchange is stopped: `abandon` writes it."""
         self.over = False
         """Whether the engine has given the last event. Only storing is left then, so the flight is not
         stopped any more.
@@ -167,9 +165,9 @@ class Writer:
         """Store the response as queued, with its events `response.created` and `response.queued`. Then set
         `accepted` to the response, and `begun` to True. Add this writer to `Background.running`.
 
-        turn: the turn of the request `asked`; it makes the response's record for the store. last_words:
-        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
-        RequestFailed (503) if the store fails or has no space.
+        turn: the turn of the request `asked`; it makes the response's record for the store. last_words: for
+        `abandon`; returns, for a fault, the last event (JSON) of a failed response. Raises RequestFailed
+        (503) if the store fails or has no space.
         """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
