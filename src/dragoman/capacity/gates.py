@@ -295,15 +295,12 @@ class Gates:
         """Give back the places that are in `held`. Then take the places of the first option that is not full
         (see `enter`), add them to `held`, and return the option's index. If all options are full, wait in the
         queues of the gates that have stopped the request, or on standby where a queue has no room, until its
-        turn comes. An option whose own wait (the shortest `Limit.wait` of its gates) is over is no longer
-        waited for, if another option has a longer one. The wait as a whole has no time limit here: the caller
-        must set one (`patience`).
+        turn comes. An option with a shorter wait (`Limit.wait`) than another one is given up when its wait is
+        over. The wait as a whole has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: at least one; for each, the names of its gates.
-        Raises RequestFailed with the code `FULL` if each option has a full queue and no other client's
-        request has to leave for this one (`Gate.crowding`), or later if this request has to leave for another
-        client's request, or if it is only on standby after an option's own wait. After an error or a
-        cancellation, the request has no place and waits nowhere.
+        Raises RequestFailed with the code `FULL` if no queue takes the request, or later if it has to leave
+        its queue. After an error or a cancellation, the request has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -341,10 +338,10 @@ class Gates:
             self._give(given)
 
     def patience(self, options: Sequence[Sequence[str]]) -> float | None:
-        """Return the most seconds for which a request with these options may wait in queues: the longest of
-        the waits of its options. The wait of an option is the shortest `Limit.wait` among its gates that
-        state one. None = the request may wait for any time, because for at least one option no gate states a
-        wait. options: at least one; for each, the names of its gates.
+        """Return the most seconds for which a request with these options may wait in queues: the longest wait
+        of an option, which is the shortest `Limit.wait` of the option's gates. None = the request may wait
+        for any time, because no gate of some option states a wait. options: at least one; for each, the names
+        of its gates.
         """
         waits = [_wait_of(self._gates(names)) for names in options]
         known = [wait for wait in waits if wait is not None]

@@ -200,9 +200,9 @@ class Writer:
 
     async def write(self, data: bytes) -> None:
         """Collect more events, one in each line of `data`, and give each its sequence number. They are stored
-        about `_FLUSH` seconds later. If more than `_BUFFER` bytes are collected, they are stored before this
-        method returns. Raises RequestFailed if this fails, or if the store had no space left for earlier
-        events; each later call then raises the same. Events after the response's last event are ignored.
+        about `_FLUSH` seconds later; if more than `_BUFFER` bytes are collected, before this method returns.
+        Raises RequestFailed if that fails, or if the store had no space for earlier events; so does each
+        later call. Events after the response's last event are ignored.
         """
         self._take(data)
         if self._full is not None:
@@ -371,8 +371,8 @@ class Background:
 
         parent: the exchange of the client's request; the response gets a separate exchange. inbound: the
         request, as a stream with the framing "ndjson". tenant: the name of the client that owns the response.
-        Raises RequestFailed: 429 if too many responses run already; 503 if the gateway stopped the response,
-        or 500 if an exception ended it, before it was stored.
+        Raises RequestFailed: 429 if too many responses run already; 503 or 500 if the response was stopped or
+        an exception ended it before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()

@@ -64,10 +64,9 @@ class Connection:
         """Remember the history that ends with the response `id_`. pieces: this history, the oldest piece
         first.
 
-        If this WebSocket then remembers more than `_REMEMBERED` histories or more than `_ROOM` bytes, it
-        forgets its oldest histories, but not this one. While all WebSockets together remember more than
-        `_TOGETHER` bytes, it forgets its own histories, the oldest first, even this one, and calls
-        `Keeping.reached` for each.
+        Above `_REMEMBERED` histories or `_ROOM` bytes, this WebSocket forgets its oldest histories, but not
+        this one. While all WebSockets together remember more than `_TOGETHER` bytes, it forgets its own, the
+        oldest first, even this one, and calls `Keeping.reached` for each.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
