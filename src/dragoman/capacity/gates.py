@@ -212,7 +212,7 @@ Held: TypeAlias = "dict[Gate, int]"
 class _Ticket(msgspec.Struct, eq=False):
     """A waiting request. options: {index of a deployment that it may use: the gates of this deployment}. got:
     gets the index of the option that the request may use, and the places are then in `held`; or it gets a
-    RequestFailed, if the request has to leave a full queue. at: the gates in whose queues it waits, at least
+    RequestFailed, if the request may wait no longer. at: the gates in whose queues it waits, at least
     one. standby: the gates whose queues had no room for it, at which it would take a place nevertheless.
     """
 
@@ -299,8 +299,9 @@ class Gates:
         over. The wait as a whole has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: at least one; for each, the names of its gates.
-        Raises RequestFailed with the code `FULL` if no queue takes the request, or later if it has to leave
-        its queue. After an error or a cancellation, the request has no place and waits nowhere.
+        Raises RequestFailed with the code `FULL` if each option has a full queue and `Gate.crowding` makes no
+        room, or later if the request has to leave its queue. After an error or a cancellation, the request
+        has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -450,7 +451,7 @@ class Gates:
         """Start a timer for each option of a waiting request whose wait is shorter than the longest one, and
         return the timers. When a timer ends, the request no longer waits for this option, and leaves the
         gates that none of its other options needs. If it is in no queue then, but only on standby, it is
-        refused as if it came now.
+        refused.
         """
         waits = {number: _wait_of(gates) for number, gates in ticket.options.items()}
         longest = max((inf if wait is None else wait for wait in waits.values()), default=inf)

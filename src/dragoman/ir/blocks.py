@@ -39,8 +39,8 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item of OpenAI's Responses API that contains a block; no other API has items. id, status,
-    phase: as the API states them, None = not stated.
+    """The output item of OpenAI's Responses API that contains a block. id, status, phase: as the API states
+    them, None = not stated.
     """
 
     id: str | None = None

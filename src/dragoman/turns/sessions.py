@@ -2,7 +2,7 @@
 
 A request names its session in the header `X-Session-Id`, or in a member of its body if the configuration
 allows that (`sessions.by`). The session's turns are put before the request's messages, but after its system
-messages. The request's other messages and the complete answer become the next turn. Turns are stored as IR
+messages. The request's other messages and the answer's first candidate become the next turn, stored as IR
 values, so a session can continue in another protocol and at another provider. A seal is sent only to the
 provider that made it.
 

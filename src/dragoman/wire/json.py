@@ -554,8 +554,7 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 def _unexpected(body: bytes, position: int) -> WireError:
     """Return the WireError for a character that cannot stand in JSON. position: the place that msgspec names;
-    for a wrong word (`trux` for `true`) this is a place after the word, and the error names the word's
-    beginning instead.
+    if it is after the beginning of a wrong word (`trux` for `true`), the error names that beginning.
     """
     if position == len(body):
         position -= 4 if body[-4:-3] in (b"t", b"n") else 5
