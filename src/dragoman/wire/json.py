@@ -8,8 +8,8 @@ alike:
 - A byte order mark before the text is ignored.
 - Nesting and the number of values are limited, and where values are decoded, the digits of numbers.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
-- Numbers that are too large (`1e400`, or an integer of 4,300 digits) are refused where a value is decoded,
-  and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded.
+- Numbers that are too large (`1e400`, integers of more than 4,300 digits) are refused where a value is
+  decoded, and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded.
 - Half of a surrogate pair is refused, also inside values that are not decoded: it is not Unicode text and
   cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot read
@@ -596,8 +596,8 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """Return the position of the first number that cannot be decoded: a float larger than a double can hold,
-    or an integer of 4,300 characters or more. Without such a number, the length of the text.
+    """Return the position of the first number that probably cannot be decoded: a float larger than a double
+    can hold, or an integer of 4,300 characters or more. Without such a number, the length of the text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]
