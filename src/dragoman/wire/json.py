@@ -8,7 +8,7 @@ alike:
 - A byte order mark before the text is ignored.
 - Nesting and the number of values are limited, and where values are decoded, the digits of numbers.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
-- Numbers that are too large (`1e400`, integers of more than 4,300 digits) are refused where a value is
+- Numbers that are too large (`1e400`, integers of more than 4,300 characters) are refused where a value is
   decoded, and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded.
 - Half of a surrogate pair is refused, also inside values that are not decoded: it is not Unicode text and
   cannot be written as UTF-8 again.
