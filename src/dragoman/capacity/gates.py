@@ -5,8 +5,7 @@ A request needs a place at every gate of its deployment: its model's and its pro
 at once or none, so no request holds one place while it waits for another. If all its deployments are full, it
 waits at the gates that have stopped it, until one of its deployments can be called or its wait is over. Where
 the queue has no room, it is on standby: it waits in another queue, and gets a place here if the queue leaves
-one. So a queue never has more requests than its limit allows, and no place is idle while a request that may
-use it waits.
+one. So a queue never grows beyond its limit, and no place is idle while a request that may use it waits.
 
 At a gate the clients take turns. The requests of one client are let in in the order of their arrival, except
 that a request which another gate stops is skipped. If all deployments of a new request have full queues, it
@@ -70,8 +69,8 @@ class Gate:
         self.queues: dict[str, deque[_Ticket]] = {}
         """The waiting requests by client. The client whose turn is next comes first."""
         self.standby: dict[_Ticket, None] = {}
-        """The requests that wait in queues of other gates and would also take a place here, in the order of
-        their arrival. There are none while the queue has room: the first one goes there.
+        """The requests that wait in queues of other gates, because the queue here had no room, and would also
+        take a place here; in the order of their arrival.
         """
         self.due = float("-inf")
         """When the next request may start because of the delay (monotonic seconds), as far as this process
@@ -118,9 +117,8 @@ class Gate:
         return False
 
     def is_due(self, now: float) -> bool:
-        """Return whether the delay since the last start is over. Sets the attribute `due` to the end of the
-        delay, or to `now` if it is over. If the limit has no delay, returns True and leaves `due` as it is.
-        Begins no new delay. now: monotonic seconds.
+        """Return whether the delay since the last start is over, or the limit has none. Sets the attribute
+        `due` if the limit has a delay. Begins no new delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -128,10 +126,9 @@ class Gate:
         return self.due <= now
 
     def starts(self, now: float) -> bool:
-        """Begin a new delay if the delay since the last start is over. Returns whether it was over, so that a
-        request may start now; False also while another worker decides about a start. Sets the attribute `due`
-        to `now` if it was over, else to the time when the request may start. If the limit has no delay,
-        returns True and leaves `due` as it is. now: monotonic seconds.
+        """Return whether a request may start now: the delay since the last start is over, or the limit has
+        none. If so, begin a new delay. False also while another worker decides about a start. Sets the
+        attribute `due` if the limit has a delay. now: monotonic seconds.
         """
         if not self.limit.delay:
             return True
@@ -215,7 +212,7 @@ Held: TypeAlias = "dict[Gate, int]"
 class _Ticket(msgspec.Struct, eq=False):
     """A waiting request. options: {index of a deployment that it may use: the gates of this deployment}. got:
     gets the index of the option that the request may use, and the places are then in `held`; or it gets a
-    RequestFailed, if the request has to leave a full queue. at: the gates in whose queues it waits, at least
+    RequestFailed, if the request may wait no longer. at: the gates in whose queues it waits, at least
     one. standby: the gates whose queues had no room for it, at which it would take a place nevertheless.
     """
 
@@ -298,15 +295,13 @@ class Gates:
         """Give back the places that are in `held`. Then take the places of the first option that is not full
         (see `enter`), add them to `held`, and return the option's index. If all options are full, wait in the
         queues of the gates that have stopped the request, or on standby where a queue has no room, until its
-        turn comes. An option whose own wait (the shortest `Limit.wait` of its gates) is over is no longer
-        waited for, if another option has a longer one. The wait as a whole has no time limit here: the caller
-        must set one (`patience`).
+        turn comes. An option with a shorter wait (`Limit.wait`) than another one is given up when its wait is
+        over. The wait as a whole has no time limit here: the caller must set one (`patience`).
 
         client: the name of the request's client. options: at least one; for each, the names of its gates.
-        Raises RequestFailed with the code `FULL` if each option has a full queue and no other client's
-        request has to leave for this one (`Gate.crowding`), or later if this request has to leave for another
-        client's request, or if it is only on standby after an option's own wait. After an error or a
-        cancellation, the request has no place and waits nowhere.
+        Raises RequestFailed with the code `FULL` if each option has a full queue and `Gate.crowding` makes no
+        room, or later if the request has to leave its queue. After an error or a cancellation, the request
+        has no place and waits nowhere.
         """
         self.leave(held)
         wanted = [self._gates(names) for names in options]
@@ -344,10 +339,10 @@ class Gates:
             self._give(given)
 
     def patience(self, options: Sequence[Sequence[str]]) -> float | None:
-        """Return the most seconds for which a request with these options may wait in queues: the longest of
-        the waits of its options. The wait of an option is the shortest `Limit.wait` among its gates that
-        state one. None = the request may wait for any time, because for at least one option no gate states a
-        wait. options: at least one; for each, the names of its gates.
+        """Return the most seconds for which a request with these options may wait in queues: the longest wait
+        of an option, which is the shortest `Limit.wait` of the option's gates. None = the request may wait
+        for any time, because no gate of some option states a wait. options: at least one; for each, the names
+        of its gates.
         """
         waits = [_wait_of(self._gates(names)) for names in options]
         known = [wait for wait in waits if wait is not None]
@@ -430,12 +425,11 @@ class Gates:
     # Those who wait ----------------------------------------------------------------------------------
 
     def _make_room(self, client: str, stopped: Sequence[Sequence[Gate]]) -> set[Gate]:
-        """Do nothing and return an empty set if at least one option has no full queue. Otherwise refuse a
-        waiting request that `Gate.crowding` finds in a full queue, if that makes room in all full queues of
-        an option: the wait of that request then raises RequestFailed. Returns the gates that it has left, for
-        which the caller must call `promote` when the new request is in its queues. If there is no such
-        request, raise RequestFailed to refuse the new request of `client`. stopped: for each option, the
-        gates that have stopped the new request.
+        """Return an empty set if at least one option has no full queue. Otherwise refuse a waiting request
+        that `Gate.crowding` finds in a full queue, if that makes room in all full queues of an option, and
+        return the gates that the refused request has left; the caller must call `promote` for them when the
+        new request is in its queues. If there is no such request, raise RequestFailed for the new request of
+        `client`. stopped: for each option, the gates that have stopped the new request.
         """
         full = [[gate for gate in gates if not gate.has_room] for gates in stopped]
         if not all(full):
@@ -457,7 +451,7 @@ class Gates:
         """Start a timer for each option of a waiting request whose wait is shorter than the longest one, and
         return the timers. When a timer ends, the request no longer waits for this option, and leaves the
         gates that none of its other options needs. If it is in no queue then, but only on standby, it is
-        refused as if it came now.
+        refused.
         """
         waits = {number: _wait_of(gates) for number, gates in ticket.options.items()}
         longest = max((inf if wait is None else wait for wait in waits.values()), default=inf)

@@ -177,12 +177,8 @@ class SharedPlaces:
     def take(self, limit: int | None) -> int | None:
         """Take a place and return its number; None = all are taken. limit: how many places there are, None =
         any number. All places that are taken count, in all processes, also those taken under another limit
-        or under none.
-
-        The workers begin their searches at different numbers, as far as there are enough, so that they find a
-        free place sooner. After the limit
-        became smaller, the result may also be None because another process tries to take a place at the same
-        moment.
+        or under none. While there are such places, the result may also be None because another process tries
+        to take a place at the same moment.
         """
         if limit is None:
             return self._take_unlimited()
@@ -211,9 +207,7 @@ class SharedPlaces:
         self._unlock(place)
 
     def _take_unlimited(self) -> int:
-        """Take the first free place of this worker's part of the places without a limit. Neighbouring bytes
-        that one process has locked are one lock for the kernel, so the cost does not grow with their number.
-        """
+        """Take the first free place of this worker's part of the places without a limit, and return it."""
         if self._spare:
             place = heapq.heappop(self._spare)
         else:
@@ -303,8 +297,8 @@ class SharedPlaces:
 
     def _locked(self, start: int, end: int) -> tuple[int, int] | None:
         """Return (the first offset, the offset after the last one) of a lock that another process has on one
-        of the bytes from `start` to before `end`; None = there is none. Locks nothing, so that it is in
-        nobody's way. The lock may begin before `start` and last after `end`.
+        of the bytes from `start` to before `end`; None = there is none. Locks nothing. The lock may begin
+        before `start` and last after `end`.
         """
         kind, at = fcntl.F_WRLCK, (self._region + start, end - start)
         asked = (kind, os.SEEK_SET, *at, 0) if _LINUX else (*at, 0, kind, os.SEEK_SET)

@@ -39,8 +39,8 @@ class Sealed(Value, frozen=True):
 
 
 class Item(Value, frozen=True):
-    """The output item of OpenAI's Responses API that contains a block; no other API has items. id, status,
-    phase: as the API states them, None = not stated.
+    """The output item of OpenAI's Responses API that contains a block. id, status, phase: as the API states
+    them, None = not stated.
     """
 
     id: str | None = None
@@ -222,8 +222,8 @@ class Json(Value, frozen=True, tag_field="block", tag=True):
 class Native(Value, frozen=True, tag_field="block", tag=True):
     """An object of one protocol that no other block can represent, as it was received. dialect: the protocol.
     kind: the protocol's name for this type of object. value: the decoded object. stands_for: a block with
-    nearly the same meaning, which the encoders of other dialects write instead; None = they leave the object
-    out and report a loss.
+    nearly the same meaning, which the encoders of other dialects write instead; None = they report a loss, or
+    the request is refused.
     """
 
     dialect: str

@@ -229,10 +229,8 @@ class GrammarError(ValueError):
 
 
 class Checker:
-    """Checks the events of one stream against `GRAMMAR`, and against what was sent before: a block is opened
-    under the next number of its candidate; a delta or Close is for an open block, and a delta for one of its
-    kind; a Cite is for a block that was opened; a candidate finishes once, without open blocks; and after
-    that only a Cite may name it. state: the state in `GRAMMAR` after the latest event.
+    """Checks the events of one stream against `GRAMMAR`, and against the blocks and candidates that were
+    opened, closed and finished before. state: the state in `GRAMMAR` after the latest event.
     """
 
     def __init__(self) -> None:

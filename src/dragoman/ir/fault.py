@@ -65,8 +65,8 @@ class Fault(Value, frozen=True):
     as far as their form shows them; every encoder of errors does so again with `message`.
 
     kind: what went wrong; the client's HTTP status follows from it (`STATUS`), unless the client's dialect
-    defines another one. message: text for a person. code: the machine-readable code, which is OpenAI's code
-    if OpenAI has one for this failure. param: the field of the request that is wrong (`messages[0].content`).
+    defines another one. message: text for a person. code: the machine-readable code, where possible OpenAI's;
+    None = there is none. param: the field of the request that is wrong (`messages[0].content`).
     type: the upstream's own error type, as the upstream stated it. status: the upstream's HTTP status, or the
     status in an error of its stream; None = neither. retry_after: seconds to wait before the next attempt,
     None = not stated. blame: who has to change something so that the request works. extra: the other fields

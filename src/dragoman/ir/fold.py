@@ -248,11 +248,8 @@ def unfold(response: Response) -> Iterator[ev.Event]:
 
 
 def unfold_block(block: Block, index: int, candidate: int = 0) -> Iterator[ev.Event]:
-    """Yield the events of one block: Open, deltas, Close.
-
-    The deltas (and Cite) have the text of a Text, Refusal or Thinking block, a tool call's arguments, the
-    summary, media data, transcript, log probabilities and citations, and the seal of a Text or Thinking
-    block. Open has everything else, and the seal of a redacted Thinking block.
+    """Yield the events of one block: Open, then the content that deltas and Cite can carry, then Close. Open
+    has everything else, and every seal except that of a Text block or a Thinking block that is not redacted.
     """
     bare, deltas = _SPLIT.get(type(block), _whole)(block, index, candidate)
     yield ev.Open(index, bare, candidate)

@@ -144,9 +144,8 @@ class Reasoning(Value, frozen=True):
 
 class Sampling(Value, frozen=True):
     """How the model samples tokens. stop: texts at which the answer ends. n: how many candidates. logprobs:
-    whether the answer has log probabilities. top_logprobs: of how many of the likeliest tokens at each
-    position. logit_bias: {token id: the value that is added to the token's logit}. None = not stated; no
-    default is filled in here.
+    whether the answer has log probabilities. top_logprobs: how many of the likeliest tokens it lists at each
+    position. logit_bias: {token id: the value that is added to the token's logit}. None = not stated.
     """
 
     temperature: float | None = None
@@ -184,9 +183,9 @@ class Request(Value, frozen=True):
     dialect: the protocol in which the client wrote the request. system: the request's top-level system field,
     and texts that the gateway adds to it; system and developer messages stay in `messages`. parallel: whether
     one answer may call several tools. max_output: the most tokens of the answer, thinking included. user: the
-    end user's id; safety_identifier: the hashed id that replaces it. tier: the service tier. store: whether
-    the provider stores the answer. prediction: text that the answer will probably repeat, which makes the
-    provider faster. moderation: OpenAI's {model, policy}, a check of question and answer by another model.
+    end user's id. safety_identifier: a hashed id of the end user, in OpenAI's APIs. tier: the service tier.
+    store: whether the provider stores the answer. prediction: text that the answer will probably repeat.
+    moderation: OpenAI's {model, policy}, a check of question and answer by another model.
     truncation: "auto" drops the oldest messages of a prompt that is longer than the window; "disabled"
     refuses such a prompt. previous: the id of the stored response that the request continues. conversation:
     the stored conversation that it continues, as the client wrote it. background: whether the answer is made

@@ -20,9 +20,8 @@ _Types: TypeAlias = frozenset[type] | None  # None = any type
 class _Shape:
     """The field types of one struct class, in the order of its fields. read: a function that takes a struct
     and returns the values of all its fields. kinds: for each field, the types that it allows, None = any
-    type. deep: (position of the field, types) for each field that may contain a struct or a tuple; types:
-    those struct types, and the types that the items of the tuple may have. seen: the combinations of types
-    (one for each field) that `fits` has accepted before.
+    type. deep: (position of the field, second result of `_kinds`) for each field whose content is checked.
+    seen: the combinations of types (one for each field) that `fits` has accepted before.
     """
 
     __slots__ = ("deep", "kinds", "read", "seen")
@@ -79,9 +78,8 @@ def is_sound(value: msgspec.Struct) -> bool:
 
 def _kinds(hint: Any) -> tuple[_Types, frozenset[type]]:
     """Return two sets of types for an annotation. The first: the types that the annotation allows, None = any
-    type; float allows int as well. The second: the types that `is_sound` needs to look inside the value: the
-    struct types in the annotation and, if it allows a tuple, the types of the tuple's items. The second set
-    is empty if there is nothing inside to check.
+    type; float allows int as well. The second: the struct types in the annotation and, if it allows a tuple,
+    the types of the tuple's items; it is empty if `is_sound` has nothing to check inside the value.
     """
     if hint is Any or hint is object:
         return None, frozenset()

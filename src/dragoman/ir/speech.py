@@ -36,8 +36,8 @@ class SpeechResponse(Value, frozen=True):
     """The sound. data: the whole sound; b"" in the response with which a streamed answer begins. output: the
     format of the sound ("mp3", "wav", "pcm", …), which may differ from the requested one. kind: the media
     type ("audio/mpeg"). rate: the samples per second of raw samples ("pcm"); None = not stated, which means
-    24,000 for "pcm", and for other formats that the sound itself states the rate. A field that is None was
-    not stated.
+    24,000 for "pcm", and for other formats that the sound itself states the rate. model, usage: None = not
+    stated.
     """
 
     data: bytes

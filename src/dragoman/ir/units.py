@@ -211,8 +211,8 @@ def _nano(usd: Any) -> int | None:
 
 
 def _add_written(units: dict[str, int], usage: Usage) -> None:
-    """Add to `units` the tokens that were written to a cache, by the lifetime of the cache. If the counts of
-    the lifetimes are more than the total (`usage.cache_write`), they are reduced to it, the one for five
+    """Add to `units` the tokens that were written to a cache, by lifetime, zeros included. If the counts of
+    the lifetimes are more than a stated total (`usage.cache_write`), they are reduced to it, the one for five
     minutes first.
     """
     written, short, long = map(_whole, (usage.cache_write, usage.cache_write_5m, usage.cache_write_1h))
@@ -238,8 +238,8 @@ def _add_others(units: dict[str, int], detail: Mapping[str, Any]) -> None:
 
 
 def _add_searches(units: dict[str, int], rest: Mapping[str, Any]) -> None:
-    """Add to `units` the uses of a provider's tools, which some providers state in special fields. They
-    replace an amount that `units` already has. rest: the usage's fields of one dialect in `Usage.extra`.
+    """Add to `units` the uses of a provider's tools, which some providers state in special fields. rest: the
+    usage's fields of one dialect in `Usage.extra`.
 
     xAI: https://docs.x.ai/docs/guides/tools/overview. Perplexity: `num_search_queries`,
     https://docs.perplexity.ai/api-reference/chat-completions-post, and `tool_calls_details` in its Responses

@@ -69,10 +69,10 @@ class Usage(Value, frozen=True):
         return not stated or (min(stated) > 0 and max(stated) <= MOST)
 
     def after(self, earlier: Usage | None, *, final: bool = True) -> Usage:
-        """Return these counts, completed by those that the same answer has stated before: with the tokens of
-        the prompt of `earlier` if these counts have none of the prompt, and with its tokens of the answer if
-        they have none of the answer. The object itself if nothing is missing, or if `earlier` is None. final:
-        False = the earlier tokens of the answer are not final (those of a `Start`), and are not used.
+        """Return these counts, completed by those that the same answer has stated before (`earlier`). The
+        input tokens are taken from there if `input`, `cache_read` and `cache_write` are None here, the output
+        tokens if `output` and `reasoning` are None here. final: False = the earlier output tokens are not
+        final (those of a `Start`), and are not used.
         """
         if earlier is None:
             return self

@@ -72,8 +72,7 @@ class Fact(msgspec.Struct, frozen=True):
 
 def missing(before: Iterable[Fact], after: Iterable[Fact], report: Report) -> list[Fact]:
     """Return the facts of `before` that `after` does not state, or states less often, and that the report
-    does not name, in the order of `before`. `after` states a fact if it has one of the same kind and words;
-    the paths may differ.
+    does not name. `after` states a fact if it has one of the same kind and words; the paths may differ.
 
     A text counts as stated, however often, if it occurs inside a text of the same kind, because dialects join
     texts. The report names a fact if one of its losses, changes or additions has the fact's path or `of`, or

@@ -34,8 +34,8 @@ from dragoman.wire import json
 
 
 def request_check(case: Case) -> Iterator[str]:
-    """The law: the dialect's check, which here also accepts what the vendor's servers accept (`Case.widens`),
-    accepts an accepted request. Yields nothing; raises WireError if the law is violated.
+    """The law: the dialect's check, widened by what the vendor's servers accept (`Case.widens`), refuses no
+    accepted request. Yields nothing; raises WireError if the law is violated.
     """
     if case.accepted:
         case.dialect.check_widely(case.named_request, case.widens)
@@ -384,9 +384,9 @@ def _asked(odd: Case) -> Iterator[str]:
 
 
 def response_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay takes an odd form of the answer or refuses it with a message.
-    So does the decoder; if it takes it, the result has the IR's types, obeys the law `response_unfold`, and
-    each of its facts is carried into every dialect or reported as lost.
+    """Yield each violation of this law: relay and the decoder each accept an odd form of the answer, or
+    refuse it with a message. What the decoder returns has the IR's types, obeys the law `response_unfold`,
+    and each of its facts is carried into every dialect or reported as lost.
     """
     for mutant in mutants(case.answer, f"response {case.exchange.id}", case.mutants):
         odd = case.answering(mutant.value)
@@ -406,8 +406,8 @@ def _answered(odd: Case) -> Iterator[str]:
 
 
 def stream_mutants(case: Case) -> Iterator[str]:
-    """Yield each violation of this law: relay takes an odd form of the stream or refuses it with a message.
-    So does the decoder; if it takes it, its events have the IR's types and obey the grammar, also translated
+    """Yield each violation of this law: relay and the decoder each accept an odd form of the stream, or
+    refuse it with a message. The decoder's events have the IR's types and obey the grammar, also translated
     into every dialect, and, unless there is an error, each fact is carried or reported as lost.
     """
     for mutant in odd_streams(case.frames, f"stream {case.exchange.id}", case.mutants):
@@ -456,8 +456,8 @@ def _failed(odd: Case) -> Iterator[str]:
 
 def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterator[str]]) -> Iterator[str]:
     """Yield the violations that `look` finds in the case `odd`, whose request or answer is `mutant`. Adds 1
-    to `case.tried`, and to `case.refused` if `look` raises WireError or RequestFailed. These must have a
-    message; any other exception is a violation.
+    to `case.tried`, and to `case.refused` if `look` raises WireError or RequestFailed. Such an error without
+    a message, and any other exception, is a violation.
     """
     case.tried += 1
     try:

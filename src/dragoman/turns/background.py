@@ -110,9 +110,9 @@ class BackgroundTurn(ResponseTurn):
         self._writer = writer
 
     async def admitted(self, asked: Asked, last_words: Callable[[ir.Fault], bytes]) -> ir.Response | None:
-        """Store the response as queued, through the writer. Return as `ResponseTurn.admitted`. last_words:
-        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
-        RequestFailed (503) if the store fails or has no space.
+        """Store the response as queued, through the writer. Return what `ResponseTurn.admitted` returns.
+        last_words: returns, for a fault, the last event (JSON) of a failed response. Raises RequestFailed
+        (503) if the store fails or has no space.
         """
         await self._writer.accept(self, asked, last_words)
         return await super().admitted(asked, last_words)
@@ -147,12 +147,10 @@ class Writer:
         self._flushing = asyncio.Lock()
         """Locked while events are stored, so that they stay in order, however slow the store is."""
         self._last_words: Callable[[ir.Fault], bytes]
-        """Returns, for a fault, the last event (JSON) that tells readers that the response has failed."""
+        """Returns, for a fault, the last event (JSON) of a failed response."""
         self.begun = False
         self.gone = True
-        """Always True. The engine writes nothing to a client that is gone when it is stopped. `abandon`
-        writes the end of a stopped response instead, because a cancellation stops the flight in the same way.
-        """
+        """Always True, so that the engine writes no end when the exchange is stopped: `abandon` writes it."""
         self.over = False
         """Whether the engine has given the last event. Only storing is left then, so the flight is not
         stopped any more.
@@ -167,9 +165,9 @@ class Writer:
         """Store the response as queued, with its events `response.created` and `response.queued`. Then set
         `accepted` to the response, and `begun` to True. Add this writer to `Background.running`.
 
-        turn: the turn of the request `asked`; it makes the response's record for the store. last_words:
-        returns, for a fault, the last event (JSON) that tells readers that the response has failed. Raises
-        RequestFailed (503) if the store fails or has no space.
+        turn: the turn of the request `asked`; it makes the response's record for the store. last_words: for
+        `abandon`; returns, for a fault, the last event (JSON) of a failed response. Raises RequestFailed
+        (503) if the store fails or has no space.
         """
         self._turn, self._last_words = turn, last_words
         reply = asked.reply(Report(asked.face.name), model=asked.exchange.asked)
@@ -202,9 +200,9 @@ class Writer:
 
     async def write(self, data: bytes) -> None:
         """Collect more events, one in each line of `data`, and give each its sequence number. They are stored
-        about `_FLUSH` seconds later. If more than `_BUFFER` bytes are collected, they are stored before this
-        method returns. Raises RequestFailed if this fails, or if the store had no space left for earlier
-        events; each later call then raises the same. Events after the response's last event are ignored.
+        about `_FLUSH` seconds later; if more than `_BUFFER` bytes are collected, before this method returns.
+        Raises RequestFailed if that fails, or if the store had no space for earlier events; so does each
+        later call. Events after the response's last event are ignored.
         """
         self._take(data)
         if self._full is not None:
@@ -373,8 +371,8 @@ class Background:
 
         parent: the exchange of the client's request; the response gets a separate exchange. inbound: the
         request, as a stream with the framing "ndjson". tenant: the name of the client that owns the response.
-        Raises RequestFailed: 429 if too many responses run already; 503 if the gateway stopped the response,
-        or 500 if an exception ended it, before it was stored.
+        Raises RequestFailed: 429 if too many responses run already; 503 or 500 if the response was stopped or
+        an exception ended it before it was stored.
         """
         self._admit(tenant)
         inbound.room.hold()

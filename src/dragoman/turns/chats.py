@@ -59,9 +59,8 @@ class ChatTurn:
 
     @property
     def keeps(self) -> bool:
-        """Whether the answer is to be stored; False before `expand`. This is so if an OpenAI chat request has
-        `store: true` and the configuration allows it. `kept` stores an answer that is not streamed, `heard` a
-        streamed one.
+        """Whether the answer is to be stored: an OpenAI chat request has `store: true`, and the configuration
+        allows it. False before `expand`. `kept` stores a complete answer, `heard` a streamed one.
         """
         return self._head is not None
 

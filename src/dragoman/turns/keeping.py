@@ -1,5 +1,5 @@
 """Stores and finds responses of the Responses API, and finds items and conversations. If the store fails,
-`Keeping.save` returns False, and all other functions that use it raise RequestFailed.
+`Keeping.save` returns False, and all other functions here that use the store raise RequestFailed.
 """
 
 from __future__ import annotations

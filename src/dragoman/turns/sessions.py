@@ -2,7 +2,7 @@
 
 A request names its session in the header `X-Session-Id`, or in a member of its body if the configuration
 allows that (`sessions.by`). The session's turns are put before the request's messages, but after its system
-messages. The request's other messages and the complete answer become the next turn. Turns are stored as IR
+messages. The request's other messages and the answer's first candidate become the next turn, stored as IR
 values, so a session can continue in another protocol and at another provider. A seal is sent only to the
 provider that made it.
 
@@ -151,7 +151,7 @@ class SessionTurn:
 
     tenant: the name of the client that owns the session. id_: the session's id from the header; None = the
     body may name a session. inner: the Turn that the request would have without sessions (for stored
-    responses or chat completions). This object calls the methods of `inner` too; None = there is none.
+    responses or chat completions), which this object calls too; None = there is none.
     """
 
     def __init__(
@@ -193,10 +193,10 @@ class SessionTurn:
         return True
 
     def _name(self, asked: Asked) -> Asked:
-        """Find the first place in `sessions.by` that names a session: a member of the body, or "history" (the
-        earlier messages, which always count as a name). Set `_named` and `_param`, and for a member also the
-        session's id; for "history", `_recognise` finds the id later. Return the request without the member
-        `session_id` if this member names the session, else unchanged. Raises RequestFailed for an invalid id.
+        """Find the first place in `sessions.by` that names a session: a member of the body, or "history",
+        which always counts as a name. Set `_named`, `_param` and, for a member, `_id`. Return the request
+        without the member `session_id` if this member names the session, else unchanged. Raises RequestFailed
+        if `session_id` is invalid.
         """
         wire, head = asked.wire, asked.said.head
         for member in self._remembering.by:
@@ -221,13 +221,11 @@ class SessionTurn:
     async def expand(self, asked: Asked) -> Asked:
         """Return the request, expanded by `inner`, and with the session's stored turns after the system
         messages at the request's beginning. With `sessions.by: history`, the stored turns replace the
-        client's copies of them. If the request belongs to no session, only `inner` expands it. A request that
-        also continues a stored response or conversation belongs to no session if the member `user` or its
-        messages name the session; with any other name it is refused. Sets `asked.wire.preceded`.
+        client's copies of them. If the request also continues a stored response or conversation, a session
+        that the member `user` or the earlier messages name is ignored, and any other session is an error.
 
-        Raises RequestFailed: 400 if sessions are disabled, the id is invalid, the body cannot be decoded, or
-        the request is refused as said above; 503 if the store fails or no memory is left; and what `inner`
-        raises.
+        Raises RequestFailed: 400 for that error, for disabled sessions, for an invalid id and for a body that
+        cannot be decoded; 503 if the store fails or no memory is left; and what `inner` raises.
         """
         if not self._named:
             asked = self._name(asked)
@@ -272,14 +270,10 @@ class SessionTurn:
         return kept
 
     async def _recognise(self, asked: Asked, opening: int) -> Asked:
-        """Find the session of a client that sends its complete history again: its id is the hash of all
-        messages after the system messages, up to the last answer (`digest`). Return the request with the
-        session's stored turns in place of these messages. The request is unchanged if it contains no answer,
-        if there is no such session, or if the session has another number of messages than the client sent.
-
-        Sets `_id` if the session is found. If the request contains an answer, sets `_earlier` (the messages
-        up to the last answer) and `_asked` (those after it). opening: the number of system messages at the
-        beginning of the request.
+        """Return the request with the session's stored turns in place of its messages after the system
+        messages, up to the last answer. The request is unchanged if it contains no answer, if there is no
+        session whose messages have the same `digest`, or if the session has another number of messages. Also
+        sets `_earlier`, `_asked` and, for a known session, `_id`. opening: the number of system messages.
         """
         own = self._asked
         answers = [place for place, message in enumerate(own) if message.role == "assistant"]

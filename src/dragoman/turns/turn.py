@@ -64,10 +64,9 @@ class Connection:
         """Remember the history that ends with the response `id_`. pieces: this history, the oldest piece
         first.
 
-        If this WebSocket then remembers more than `_REMEMBERED` histories or more than `_ROOM` bytes, it
-        forgets its oldest histories, but not this one. While all WebSockets together remember more than
-        `_TOGETHER` bytes, it forgets its own histories, the oldest first, even this one, and calls
-        `Keeping.reached` for each.
+        Above `_REMEMBERED` histories or `_ROOM` bytes, this WebSocket forgets its oldest histories, but not
+        this one. While all WebSockets together remember more than `_TOGETHER` bytes, it forgets its own, the
+        oldest first, even this one, and calls `Keeping.reached` for each.
         """
         self._answers[id_] = pieces
         while len(self._answers) > _REMEMBERED or (len(self._answers) > 1 and self._size() > _ROOM):
@@ -143,11 +142,9 @@ class ResponseTurn:
         references, `store: false`, and without `previous_response_id`, `conversation`, `background` and
         `generate`. If `asks` is set, it makes the input. Sets this turn's fields.
 
-        Raises RequestFailed if a stored response, conversation or item is missing; if the previous response
-        has not ended; if there is neither an input nor a history (only `generate: false` allows that); if a
-        tool output has no call (`items.unanswerable`), unless a session precedes the request; if the request
-        names a response and a conversation; if a background response would not be stored; if the request is
-        too large; if the store fails or no memory is left.
+        Raises RequestFailed for an invalid request, for example if a stored response, conversation or item is
+        missing, a tool output has no call (`items.unanswerable`), or the request with its history is too
+        large; also if the store fails or no memory is left.
         """
         body = asked.wire.body
         self._read(body)
@@ -304,8 +301,8 @@ class ResponseTurn:
         history that the request continued. ending: the response as the client reads it.
 
         Return False if the response should be in the store but is not, because it is too large or the store
-        failed; else True. Raises RequestFailed if the response cannot be added to its conversation, although
-        the conversation exists: 413 if it is too large or there is no space, 503 if the store fails.
+        failed; else True. Raises RequestFailed if the conversation cannot take the response: 413 if there is
+        no space for it, 503 if the store fails. That the conversation was deleted is only logged.
         """
         keeping = self.keeping
         response = {"created_at": int(keeping.seams.now()), **_plain(ending.response)}

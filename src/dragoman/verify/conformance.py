@@ -190,8 +190,8 @@ _SHAPES: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), (int, float)),
     **dict.fromkeys(("minProperties", "maxProperties"), (int, float)),
 }
-"""The valid Python types of each keyword's value. They are tested here too, because a `$ref` may lead to a
-place that `mistake` has not checked.
+"""The valid Python types of the values of some keywords. They are tested here too, because a `$ref` may lead
+to a place that `mistake` has not checked.
 """
 _UNKNOWABLE: Final = frozenset({"unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"})
 

@@ -69,10 +69,8 @@ class EventStreamSplitter:
         """Read `chunk`, and yield the frame of each message that it completes, in order. Nothing is read
         before the caller iterates; the caller must iterate to the end.
 
-        Raises WireError, after the frames of the messages before, for a wrong checksum, a length that is
-        impossible or above the limit, an unknown type of message, malformed headers, and for an event `chunk`
-        whose `bytes` are not base64 (if they are missing, its frame is empty). The payload of another event
-        is not checked. The splitter cannot be used after an error.
+        Raises WireError, after the frames of the messages before, for a malformed message and for one above
+        the limit. The JSON of an event is not checked. The splitter cannot be used after an error.
         """
         held = self._held
         held += chunk
@@ -126,8 +124,7 @@ def read_message(message: bytes) -> tuple[dict[str, Header], bytes]:
 
 def _value(message: bytes, at: int) -> tuple[Header, int]:
     """Return (value of a header, position after it). at: the position of the value's type. Raises WireError
-    for an unknown type; may raise IndexError, struct.error or UnicodeDecodeError for a value that is cut off
-    or no UTF-8.
+    for an unknown type; also IndexError, struct.error or UnicodeDecodeError, which `read_message` catches.
     """
     kind, at = message[at], at + 1
     if kind in (0, 1):

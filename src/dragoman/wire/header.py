@@ -17,8 +17,8 @@ _HALF_ESCAPE = re.compile(r"%[0-9A-F]?\Z")
 
 def header_value(text: str) -> bytes:
     """Return a text as the value of a header. Each character that is not printable ASCII becomes
-    percent-encoded UTF-8 (half of a surrogate pair becomes `?`); all others stay, `%` too. The value is cut
-    to `LIMIT` bytes: never within such an escape (`%C3`), but perhaps between two escapes of one character.
+    percent-encoded UTF-8 (half of a surrogate pair becomes `?`); all others stay, `%` too. A longer value is
+    cut to about `LIMIT` bytes, perhaps between two escapes of one character (`%C3` and `%A9`).
     """
     if text.isascii() and text.isprintable():
         return text[:LIMIT].encode()

@@ -26,11 +26,10 @@ _LISTS: Final = frozenset(
 class HeaderMap(Mapping[str, str]):
     """The headers of an HTTP message, by name. Names and values are read as Latin-1.
 
-    Every name must be written in lower case by the caller, in `lines` and in a look-up; its case is not
-    changed here. A look-up of a name with characters outside of Latin-1 finds no header. lines: a (name,
-    value) pair for each header, or {name: value}, which is copied. If a name comes several times, the last
-    value counts. But for the headers in `_LISTS`, whose value is a list, all values are joined by ", " (RFC
-    9110, section 5.3). raw: the headers as bytes, {name: value}.
+    The caller must write every name in lower case, in `lines` and in a look-up. lines: a (name, value) pair
+    for each header, or {name: value}, which is copied. If a name comes several times, the last value counts;
+    for the headers in `_LISTS`, whose value is a list, all values are joined by ", " (RFC 9110, section 5.3).
+    raw: the headers as bytes, {name: value}.
     """
 
     __slots__ = ("raw",)
@@ -94,7 +93,5 @@ def members(value: str) -> list[str]:
 
 @lru_cache(maxsize=64)
 def _there(names: frozenset[bytes], given: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Return the `names` that are also in `given`, sorted. The result is cached, because the same header
-    names come again and again.
-    """
+    """Return the `names` that are also in `given`, sorted."""
     return tuple(sorted(names.intersection(given)))

@@ -13,8 +13,8 @@ _WORDS: Final = b"[redacted]"
 
 class Hider:
     """Replaces secrets in a body by a text with the same number of bytes (`[redacted]` and as many `*` as are
-    needed), so that a stated length of the body stays true. Secrets of less than `shortest` characters are
-    not replaced. `feed` holds back only the last bytes of a piece, if they may be the beginning of a secret.
+    needed), so that a stated length of the body stays true. Secrets of less than `shortest` characters (at
+    least 10) are not replaced. `feed` holds back the last bytes if they may be the beginning of a secret.
     """
 
     def __init__(self, secrets: Iterable[str], shortest: int = SHORTEST) -> None:
@@ -62,8 +62,8 @@ class Hider:
 
 
 def without_beginnings(body: bytes, secrets: Iterable[str], shortest: int = SHORTEST) -> bytes:
-    """Return a body that was cut off, without its last bytes if these may be the beginning of a secret, or a
-    secret that is the beginning of a longer one. secrets, shortest: as for `Hider`.
+    """Return `body`, which was cut off, without those last bytes that may be the beginning of a secret. Other
+    secrets in it are not replaced. secrets, shortest: as for `Hider`.
     """
     hider = Hider(secrets, shortest)
     hider.feed(body)

@@ -1,7 +1,7 @@
 """Headers that stop a browser from executing content that a provider or another user wrote.
 
-A browser would run such an HTML page in the gateway's origin, so the page could call the gateway with the
-rights of the person who opens it. Three headers prevent that: `nosniff` makes browsers keep to the stated
+A browser would run an HTML page from them in the gateway's origin, so the page could call the gateway with
+the rights of the person who opens it. Three headers prevent that: `nosniff` makes browsers keep to the stated
 media type, `sandbox` denies a page the origin and scripts, and content of a type that is not inert is
 downloaded instead of shown.
 """

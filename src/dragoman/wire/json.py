@@ -8,9 +8,8 @@ alike:
 - A byte order mark before the text is ignored.
 - Nesting and the number of values are limited, and where values are decoded, the digits of numbers.
 - Bytes that are not UTF-8 are refused, also inside values that are not decoded.
-- Numbers that neither a double nor a Python integer can hold (`1e400`) are refused where a value is decoded,
-  and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded, as other
-  parsers do.
+- Numbers that are too large (`1e400`, integers of more than 4,300 characters) are refused where a value is
+  decoded, and kept where it is passed on as bytes. Fractions with more digits than a double has are rounded.
 - Half of a surrogate pair is refused, also inside values that are not decoded: it is not Unicode text and
   cannot be written as UTF-8 again.
 - Duplicate keys: the last one counts and the others are dropped, so that two readers of one body cannot read
@@ -121,9 +120,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Decode a JSON object completely. Raises WireError for anything else than one JSON object (for malformed
-    JSON with line and column, if they are known), for more than `max_depth` levels of nesting or
-    `_MOST_VALUES` values, and for numbers that are too large or have too many digits.
+    """Decode a JSON object completely. Raises WireError for anything else than one JSON object, for more than
+    `max_depth` levels of nesting or `_MOST_VALUES` values, and for numbers that are too large or have too
+    many digits.
     """
     body = body.removeprefix(_BOM)
     value = _object(body, max_depth)
@@ -133,9 +132,7 @@ def decode_object(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
 
 
 def decode_counted(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
-    """Return (a decoded object, how many members it has, as in `Decoded`). Raises WireError as
-    `decode_object` does.
-    """
+    """Return (the decoded object, `Decoded.members` of it). Raises WireError as `decode_object` does."""
     body = body.removeprefix(_BOM)
     value, members = _counted_object(body, max_depth)
     if _may_be_deep(body, max_depth) and _has_levels(value, max_depth):
@@ -161,9 +158,6 @@ def decode_measured(body: bytes, max_depth: int, max_values: int) -> Decoded:
 
     Raises WireError for anything else than one JSON object, for more than `max_depth` levels of nesting, for
     numbers that are too large, and with the code `request_too_large` for more than `max_values` values.
-
-    In so small a body, extra and weight are found faster from the decoded object than from the text. An empty
-    object or array counts once there, and in `measured` twice.
     """
     body = body.removeprefix(_BOM)
     size = len(body)
@@ -208,7 +202,7 @@ class _ManyMembers(Exception):
 
 
 def _counted_object(body: bytes, max_depth: int) -> tuple[dict[str, Any], int]:
-    """Return (what `_object` returns, how many members it has, as in `Decoded`). Raises as `_object` does."""
+    """Return (what `_object` returns, `Decoded.members` of it). Raises as `_object` does."""
     members = 0
 
     def hook(_: type, value: Any) -> Any:
@@ -245,10 +239,7 @@ def _object(body: bytes, max_depth: int, decode: Callable[[bytes], Any] = _decod
 def _held(value: dict[str, Any], most: int) -> tuple[int, int] | None:
     """Return (values, levels) of a decoded object: how many values it contains, and its levels of nesting.
     There may be one level more, if the innermost objects and arrays are empty. Returns None if there are more
-    than `most` values.
-
-    `get_referents` lists what all given objects and arrays contain, and ignores other values, so one call
-    reads a complete level.
+    than `most` values. `get_referents` lists the values in all given objects and arrays.
     """
     if max(map(len, filter(is_tracked, value.values())), default=0) > most:
         return None  # as of a long row of tokens, which would be listed below
@@ -267,8 +258,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
     """Decode only the top level of a JSON object: {member: its value as the bytes that were written}.
 
     Raises WireError for anything else than one JSON object, and for more than `max_depth` levels of nesting
-    or `_MOST_VALUES` values. The values must be valid JSON, but their numbers may be too large,
-    because they are not decoded.
+    or `_MOST_VALUES` values. Numbers may be too large, because they are not decoded.
     """
     body = body.removeprefix(_BOM)
     if len(body) > _MOST_VALUES:
@@ -294,20 +284,17 @@ def head_of(body: bytes) -> dict[str, msgspec.Raw]:
 def refuse_many_values(body: bytes, max_values: int = MAX_VALUES) -> None:
     """Raise WireError (code `request_too_large`) if JSON has more than max_values values.
 
-    Values are counted as the commas and opening brackets outside of strings: so the outermost object does not
-    count unless it is empty, and an empty object or array inside of it counts twice. Malformed JSON may be
-    counted wrongly, and is not refused as such.
+    Values are counted as the commas and opening brackets outside of strings, so an empty object or array
+    inside of another one counts twice. Malformed JSON may be counted wrongly, and is not refused as such.
     """
     if len(body) > max_values and count_values(body, max_values) > max_values:
         raise _too_many(max_values)
 
 
 def count_values(body: bytes, most: int) -> int:
-    """Return the number of values in JSON, exact enough for a comparison with `most`: the result is above
-    `most` if, and only if, valid JSON has more than `most` commas and opening brackets outside of strings.
-
-    A result of at most `most` may be too large, because it includes commas and brackets inside of strings. A
-    result of `most + 1` may be too small.
+    """Return the number of values in JSON, exact enough only for a comparison with `most`: the result is
+    above `most` if, and only if, valid JSON has more than `most` commas and opening brackets outside of
+    strings.
     """
     if (count := _commas_and_openings(body)) <= most:
         return count  # the exact number is smaller still
@@ -332,8 +319,8 @@ class Measured(NamedTuple):
 def measured(body: bytes, max_values: int = MAX_VALUES) -> Measured:
     """Measure a body of JSON, which may be invalid.
 
-    max_values: the most values that are allowed. If the body has more than twice as many strings, both
-    results are upper bounds that may be too high, because such a body is refused anyway.
+    max_values: the most values that are allowed. If the body has more than twice as many strings, the results
+    may be too high, because such a body is refused anyway.
     """
     size = len(body)
     if _has_at_most(body, _USUAL * size // _VALUE):
@@ -396,7 +383,8 @@ def encode(value: Any) -> bytes:
     that is not finite (NaN, infinity) becomes null. Types that JSON does not have are written as msgspec
     writes them: bytes in base64, structs as objects, sets as arrays.
 
-    Raises WireError for half of a surrogate pair, too deep nesting, and types that msgspec cannot write.
+    Raises WireError for half of a surrogate pair, too deep nesting, and types that msgspec cannot write;
+    ValueError for an integer of more than 4,300 digits.
     """
     try:
         return _encode(value)
@@ -420,9 +408,8 @@ def encode_shown(value: Any) -> bytes:
 
 
 def encode_head(head: Mapping[str, Any]) -> bytes:
-    """Write an object as JSON, as `encode` does. head: its members, {name: value}; each value is decoded, or
-    a `msgspec.Raw` that is written as it is. Raises WireError for half of a surrogate pair, too deep nesting,
-    and types that msgspec cannot write.
+    """Write an object as JSON, with the rules and errors of `encode`. head: {member: value}; each value is
+    decoded, or a `msgspec.Raw`.
     """
     return encode(head)
 
@@ -483,8 +470,6 @@ def _openings(text: bytes) -> int:
 def _has_levels(value: Any, levels: int) -> bool:
     """Whether a decoded value may have more than `levels` levels of arrays and objects. False is certain.
     True may be wrong: the value may have exactly `levels` levels.
-
-    `get_referents` lists what all given objects and arrays contain, and ignores other values.
     """
     level = [value]
     for _ in range(levels):
@@ -568,9 +553,8 @@ def _explained(body: bytes, error: Exception, max_depth: int) -> WireError:
 
 
 def _unexpected(body: bytes, position: int) -> WireError:
-    """Return the WireError for a character that cannot stand in JSON. position: as msgspec names it: for a
-    wrong word in place of `true`, `false` or `null` (`trux`, `fals1`, `nope`), the place after as many bytes
-    as the right word has, which may be the end of the text. The error names the beginning of the wrong word.
+    """Return the WireError for a character that cannot stand in JSON. position: the place that msgspec names;
+    if it is after the beginning of a wrong word (`trux` for `true`), the error names that beginning.
     """
     if position == len(body):
         position -= 4 if body[-4:-3] in (b"t", b"n") else 5
@@ -612,8 +596,8 @@ def _not_an_object(body: bytes) -> WireError:
 
 
 def _unreadable_number(body: bytes) -> int:
-    """Return the position of the first number that cannot be decoded: a float larger than a double can hold,
-    or an integer of 4,300 characters or more. Without such a number, the length of the text.
+    """Return the position of the first number that probably cannot be decoded: a float larger than a double
+    can hold, or an integer of 4,300 characters or more. Without such a number, the length of the text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]

@@ -45,8 +45,8 @@ class JSONArraySplitter:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return every element that `chunk` completes, in order, as its bytes.
 
-        Raises WireError for an element above the limit, or for too many bytes outside of elements (white
-        space and commas before any other text do not count). The splitter cannot be used after that.
+        Raises WireError for an element above the limit, or for too much other text outside of elements. The
+        splitter cannot be used after that.
         """
         frames: list[bytes] = []
         start = 0  # of the current element's part in this chunk, or of the text between two elements
@@ -91,8 +91,8 @@ class JSONArraySplitter:
         return at + 1
 
     def close(self) -> list[bytes]:
-        """End the stream. Returns the unfinished element, if there is one, and then the text outside of
-        elements as an ErrorFrame, if there is more than brackets of arrays, commas and white space.
+        """End the stream. Returns the unfinished element, if there is one, and then other text outside of
+        elements (not only punctuation and white space) as an ErrorFrame, if there is any.
         """
         frames = [b"".join(self._element)] if self._element else []
         other = bytes(self._other).removeprefix(_BOM).strip(_BETWEEN)

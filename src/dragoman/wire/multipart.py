@@ -86,10 +86,9 @@ class MultipartParser:
     """Splits one body into its fields. `feed` returns each field as a `Head` and then as its bytes, in pieces
     of up to about 64 KiB. Text before the first boundary and after the last one is skipped.
 
-    boundary: the boundary without the dashes before it. max_fields: the most fields. max_head: the most bytes
-    of one field's headers. max_text: the most bytes of all fields together that are not files. For a form
-    above a limit, `feed` raises WireError with the code `request_too_large`. After an error the parser cannot
-    be used.
+    boundary: the boundary without the dashes before it. max_head: the most bytes of one field's headers.
+    max_text: the most bytes of all fields that are not files, together. For a form above a limit, `feed`
+    raises WireError with the code `request_too_large`. After an error the parser cannot be used.
     """
 
     def __init__(
@@ -112,7 +111,7 @@ class MultipartParser:
 
     @property
     def field(self) -> str:
-        """The name of the field whose bytes are being read; "" = none are being read."""
+        """The name of the field whose bytes are being read; "" if none are being read."""
         return "" if self._head is None else self._head.name
 
     def feed(self, chunk: bytes) -> list[Head | bytes]:

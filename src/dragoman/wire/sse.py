@@ -60,10 +60,6 @@ class SSESplitter:
 
     max_event: the most bytes of one line of an event, and of all lines together that are collected for one
     event. `feed` raises WireError (code `answer_too_large`) for more, as soon as they exceed the limit.
-
-    Nearly all events have the form `_USUAL` and arrive complete, so one regular expression finds them. All
-    others are read line by line. If an event has other lines than comments, `event: NAME` (NAME is not
-    `error`) and one `data: …`, its lines are collected in `_odd` and parsed when the event ends.
     """
 
     __slots__ = ("_between", "_data", "_held", "_max_event", "_odd", "_odd_size", "_partial", "_skip_lf")
@@ -125,9 +121,8 @@ class SSESplitter:
         self._data = data
 
     def between(self) -> bool:
-        """Whether no part of an event is held, so that the bytes that follow can be read as if a new event
-        began. True also within an event that has had no other lines than comments and `event: NAME` (NAME is
-        not `error`): they do not matter for its data. False after a CR, because its LF may still come.
+        """Whether nothing is held that matters for the data of the next event, so that the bytes that follow
+        can be read as if a new event began. False after a CR, because its LF may still come.
         """
         return not (self._held or self._odd or self._skip_lf) and self._data is None
 

@@ -67,9 +67,9 @@ def unpacked(data: _Data) -> tuple[_Data, Pcm]:
 
     Some writers do not know the length of the samples in advance and state a wrong size: more than the file
     has, or 0 together with a size of the whole file that is too small or too large. Then the samples reach to
-    the end of the file. Raises WireError for a file that is not WAV, and for one without samples in its first
-    `_MOST_CHUNKS` chunks, or whose samples are not stated before them to have 16 bits. Whether they are
-    compressed is not checked.
+    the end of the file. Raises WireError if the file is not WAV, has no samples in its first `_MOST_CHUNKS`
+    chunks, or does not state before the samples that they have 16 bits. Whether they are compressed is not
+    checked.
     """
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         raise WireError("it is not a WAV file")
