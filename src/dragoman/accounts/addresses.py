@@ -20,7 +20,7 @@ _LONGEST: Final = 64
 class Proxies:
     """The trusted proxies: the header X-Forwarded-For is used only if the request comes from one of them, or
     over a Unix socket. networks: their IP addresses and networks (`10.0.0.0/8`); none = the header is never
-    used. Raises ValueError for a text that is neither.
+    used, over a Unix socket neither. Raises ValueError for a text that is neither an address nor a network.
     """
 
     def __init__(self, networks: Iterable[str] = ()) -> None:

@@ -153,8 +153,8 @@ class Probe:
         return f"{self.base}/chat/completions"
 
     def post(self, url: str, body: Any) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """Return the context manager of a POST request. Entering it sends the request and gives the answer,
-        whose body has not been read. Redirects are not followed.
+        """Return the context manager of a POST request, with `body` as JSON. Entering it sends the request
+        and gives the answer, whose body has not been read. Redirects are not followed.
         """
         return self._session.post(url, json=body, allow_redirects=False)
 

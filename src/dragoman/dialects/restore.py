@@ -384,8 +384,10 @@ class StringMember:
         return "".join(pieces)
 
     def close(self) -> str:
-        """Return the rest of the client's text, after the last piece. Of a string, this is U+FFFD for the
-        first half of a surrogate pair, otherwise "": half of an escape is dropped.
+        """Return the rest of the client's text, after the last piece. Of the string, this is U+FFFD for the
+        first half of a surrogate pair, otherwise "": half of an escape is dropped. If the arguments end
+        within the expected beginning (`{"in`), this is their whole text, but "" for white space or an opening
+        brace. If they began in another way, it is "", because `feed` has returned all of them.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 

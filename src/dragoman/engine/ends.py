@@ -16,7 +16,7 @@ class Writer(Protocol):
     """The part of a client that `Ends` uses."""
 
     async def write(self, data: bytes) -> None:
-        """Send the next bytes of the stream."""
+        """Send the next bytes of the stream to the client, and wait if the client reads slowly."""
         ...
 
 

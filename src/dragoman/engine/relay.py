@@ -239,7 +239,10 @@ def _finished(attempt: Attempt, response: ir.Response) -> ir.Response:
 
 
 class _Passage:
-    """Passes one stream. It decodes only what is needed to find the usage and to store the answer."""
+    """Passes one stream. Its relay (`StreamRelay`) decodes the frames that it must edit, or in which it looks
+    for errors, content, the usage and the end. Everything else that is decoded is for an answer that must be
+    stored, or for the estimate of a usage that the stream does not state.
+    """
 
     def __init__(self, attempt: Attempt, upstream: WireUpstream, answer: Answer, reply: Reply) -> None:
         self._attempt = attempt

@@ -86,12 +86,12 @@ _ABSENT_STATUSES: Final = frozenset({404, 405})
 
 
 def lesson_of(fault: ir.Fault) -> Lesson | None:
-    """Return what a refusal teaches about the API of the attempt; None = nothing, because the refusal has
-    another cause. fault: its `status` is the status of the provider's answer.
+    """Return what a refusal teaches about the model at the API of the attempt (see `Lesson`); None = nothing,
+    because the refusal has another cause. fault: its `status` is the status of the provider's answer.
 
-    Known sentences in a 400, 404 or 405 teach. So does a 404 or 405 that names neither a model (the word
-    "model" in its message, or the kind `model_not_found`) nor a field of the request (`param`): then the API
-    does not exist ("never").
+    Known sentences in a 400, 404 or 405 teach "tools" or "never". A 404 or 405 also teaches "never" if it
+    names neither a model (the word "model" in its message, or the kind `model_not_found`) nor a field of the
+    request (`param`): then the provider does not have this path. The lesson is still that of this one model.
     """
     if fault.status not in {400, *_ABSENT_STATUSES}:
         return None

@@ -163,7 +163,9 @@ class Sharing:
         return until, 0.0, key.retired or "" if kind == "retired" else ""
 
     def _all(self) -> Iterator[Register]:
-        """Iterate over every register that has a mark, or of which this process knows something."""
+        """Iterate over every register that has a mark (of this or another process), or about which `health`
+        has anything, each once.
+        """
         found: dict[Register, None] = dict.fromkeys(self._marks)
         for key in self._keys().values():
             found.update((((fact, key.id, model), None) for fact, model in key.facts()))

@@ -242,8 +242,8 @@ class Cycle(Link):
 
     def end(self, data: bytes) -> Awaitable[None] | None:
         """Write the last piece of the body (see `Channel`). For HEAD, the body is not sent. Raises
-        RuntimeError if the body is not as long as its content-length (not for HEAD), and if the answer has
-        not begun or has ended.
+        RuntimeError, at once or when the result is awaited: if the body is not as long as its content-length
+        (not for HEAD), and if the answer has not begun or has ended.
         """
         if self.lost:
             return None

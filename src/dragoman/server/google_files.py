@@ -91,7 +91,8 @@ class GoogleFilesApi(PassThroughApi):
     async def _upload(self, root: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
         """Begin an upload; or, if the query has `upload_id`, send more of an upload that this client has
         begun. root: the version in the path, such as `/v1beta`. Raises RequestFailed: 404 for an upload that
-        this client has not begun; and the errors of `_able`, `_chosen` and `_pass_to`.
+        this client has not begun; 503 if the store of owners fails; and the errors of `_able`, `_chosen` and
+        `_pass_to`.
         """
         able = self._able("google_files", request, _GEMINI.name)
         session = request.query.get("upload_id")

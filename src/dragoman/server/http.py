@@ -165,8 +165,9 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _take_rest(self, data: bytes) -> bytes:
-        """Take bytes of a repeated request's body from the beginning of `data`, at most as many as are still
-        to come (`_rest`). Return the bytes after them; b"" = there are none, or all input is ignored.
+        """Take bytes of a request's body from the beginning of `data`, at most as many as are still to come
+        (`_rest`), and give them to the request, whose head repeated the head before it (`_repeats`). Return
+        the bytes after them; b"" = there are none, or all input is ignored.
         """
         if self._ignores_input:
             return b""

@@ -268,7 +268,9 @@ class PassThroughApi:
     async def _relay(self, request: HttpRequest, exchange: Exchange, client: HttpClient, call: Call) -> None:
         """Send the request to the provider, and the answer to the client. If this fails because the client's
         body could not be read to its end, raises that error (RequestFailed or ClientGone). Otherwise raises
-        RequestFailed for the provider's error, with translated ids.
+        RequestFailed: for the provider's error, in which ids are translated for the client and other words
+        that look like ids are hidden; for an answer that `_answer` cannot read; or with status 503, if the
+        store of owners fails.
         """
         passage, record, now = call.passage, call.record, self._gateway.seams.monotonic
         if _uploads(call.asked.ids, request) and request.parts is not None:

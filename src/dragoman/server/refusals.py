@@ -20,7 +20,9 @@ LEAST_CHUNK = 16
 
 
 class Refused(Exception):
-    """Raised by a callback of the HTTP parser to refuse the request with this fault."""
+    """Raised to refuse a request with `fault`: by a callback of the HTTP parser, and by `RequestParser.feed`
+    for bytes that are no valid request.
+    """
 
     def __init__(self, fault: ir.Fault) -> None:
         super().__init__(fault.message)

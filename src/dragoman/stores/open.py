@@ -49,8 +49,9 @@ def writable(folder: Path) -> bool:
 
 
 def unstated(home: Path) -> str:
-    """Return the value that `stores.sql` has for `dragoman serve` if nobody states it: `sqlite` or `memory`.
-    home: Dragoman's own folder.
+    """Return the value that `stores.sql` has for `dragoman serve` if nobody states it: `sqlite` if the file
+    `state.db` exists in `home` (Dragoman's own folder), or if it can be made there: the extra `sql` is
+    installed and the folder is writable. Otherwise `memory`.
 
     A file that exists is used, also if its folder is not writable now or the extra `sql` is missing, because
     it may contain client keys: without them the gateway would answer requests without a key.

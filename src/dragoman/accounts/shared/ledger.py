@@ -317,7 +317,9 @@ class SharedLedger:
             self._report_soon()
 
     def _report_soon(self) -> None:
-        """Report the blocks that have changed in `_REPORT` seconds, with what changes until then."""
+        """Have the changed blocks reported in `_REPORT` seconds, in one report with everything that changes
+        until then. Do nothing if such a report is already planned, or if the store is not used now.
+        """
         if self._timer is None and self._living is not None:
             self._timer = asyncio.get_running_loop().call_later(_REPORT, self._wake.set)
 

@@ -45,7 +45,9 @@ def check_stop(value: Any, path: str) -> None:
 
 
 def check_few_stops(value: Any, path: str) -> None:
-    """Check `stop`: one stop sequence, or a list of at most four, which is OpenAI's limit."""
+    """Check `stop`: one stop sequence, or a list of at most four, which is OpenAI's limit. The list may be
+    empty.
+    """
     check_stop(value, path)
     if type(value) is list and len(value) > _MOST_STOPS:
         too_long(path, value, _MOST_STOPS)

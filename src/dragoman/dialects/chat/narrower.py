@@ -49,7 +49,9 @@ class Narrower:
         self._restore({}, message.extra, draft.report, where)
 
     def tell_role(self, piece: Piece, draft: Draft, at: int) -> None:
-        """Report that a developer's message gets the role `system`. at: the index of the written message."""
+        """If the piece is a developer's message, report that its role is written as `system`; else do
+        nothing. at: the index of the written message.
+        """
         if piece.message is not None and piece.message.role == "developer":
             place, to = f"messages[{piece.index}].role", f"messages[{at}].role"
             draft.report.change(place, to, f"{self.api} uses the role `system`")

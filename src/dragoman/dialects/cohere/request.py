@@ -248,9 +248,17 @@ def _encode_reasoning(body: dict[str, Any], reasoning: ir.Reasoning, draft: Draf
 
 
 def _thinking(wish: ir.Reasoning, draft: Draft) -> dict[str, Any]:
-    """Return `thinking` for the reasoning that a request of another dialect asks for; {} = the model decides.
-    A budget comes before an effort; an effort in `_UNBOUNDED`, and the mode "on" alone, give thinking without
-    a limit. Deviations are reported.
+    """Return `thinking` for the reasoning that a request of another dialect asks for. The first rule that
+    applies decides:
+
+      1. the mode "off", the effort "none" or the budget 0: thinking is disabled
+      2. a positive budget: thinking with this budget
+      3. an effort in `_UNBOUNDED`: thinking without a limit; any other effort: thinking with the budget that
+         `EFFORT_BUDGETS` has for it
+      4. the mode "on": thinking without a limit
+      5. {}: the model decides, because nothing is asked for, or only another mode or a negative budget
+
+    What differs from the request is reported.
     """
     report, budget, effort = draft.report, wish.budget, wish.effort
     if wish.mode == "off" or effort == "none" or budget == 0:

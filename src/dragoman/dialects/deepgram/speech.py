@@ -43,8 +43,9 @@ _LOST: Final = {
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
     """Encode the request in Deepgram's form, and report losses to `target.report`. Without a requested audio
-    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks, and for a voice that
-    is missing or impossible (`_voiced`).
+    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks; and, if the model has
+    one of Deepgram's names, for a voice that is neither a word of letters nor a whole name of a model, or if
+    neither the model nor the request states one of Deepgram's voices (`_voiced`).
     """
     report = target.report
     wished = request.output or family.USUAL

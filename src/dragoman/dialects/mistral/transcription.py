@@ -94,8 +94,9 @@ def encode_request(request: ir.TranscriptionRequest, target: Target) -> WireRequ
 
 
 def _times(request: ir.TranscriptionRequest) -> str | None:
-    """Return the kind of timestamps to request from Mistral: "word" if the client wants only those of words,
-    otherwise "segment". None = the client's response format has no timestamps.
+    """Return the kind of timestamps to request from Mistral: "word" if the client wants `verbose_json` with
+    the times of words and not of segments, "segment" for every other format with timestamps (`TIMED`). None =
+    the client's response format has no timestamps.
     """
     if request.output not in TIMED:
         return None

@@ -20,8 +20,8 @@ _NO_FRACTION = '("." "0"{1,6})?'
 
 def integers(low: int | None, high: int | None) -> str | None:
     """Return GBNF for the integers from `low` to `high`, both included; None if there is no such integer. One
-    bound may be None (no bound on this side); then the integers have at most 15 digits, or one digit more
-    than the other bound if that has 15 or more.
+    of the two may be None, but not both (use `INTEGER`): there is no bound on this side, and the integers
+    have at most 15 digits, or one digit more than the other bound if that has 15 or more.
     """
     low, high = _bounds(low, high)
     parts = [f'"-" ({part})' for part in _whole(max(1, -high), -low)]

@@ -464,8 +464,9 @@ def _digits(number: float) -> int:
 
 
 def _weight(option: Any) -> int:
-    """Return the rank of an alternative, by which simple types come first (`_SIMPLE_FIRST`). Listed values,
-    `true` and `false` have 0. Without one known type, for example for a reference, the rank is the highest.
+    """Return the rank of an alternative, by which alternatives are sorted, the simplest first. It is 0 for a
+    schema with `enum` or `const` and for the schemas `true` and `false`, else the place of the schema's
+    `type` in `_SIMPLE_FIRST`. A schema without one known type, such as a reference, gets the highest rank.
     """
     if not isinstance(option, Mapping) or "enum" in option or "const" in option:
         return 0
