@@ -55,8 +55,8 @@ changing(
 @click.option("--known", is_flag=True, help="List the vendors that can be configured instead.")
 @click.pass_obj
 def list_(terminal: Terminal, file: Path | None, *, url: str | None, key: str | None, known: bool) -> None:
-    """List all providers, with the state of each. If no gateway runs here and no --url is given, list those of
-    the configuration, without states.
+    """List all providers, with the state of each. If no gateway runs here and no --url is given, list those
+    of the configuration, without states.
 
     With --known, list every vendor that Dragoman knows: its protocols and operations, the variable of its
     key, whether it is configured, how much of it was tried (passed tests with recorded traffic; cells of the
