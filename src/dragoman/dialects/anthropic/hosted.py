@@ -52,11 +52,9 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 
 
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
-    """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name (if
-    it is known), and the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header;
-    at any other cloud the body names them. Members that the cloud is known to refuse are left out and
-    reported as lost; a cache breakpoint of the whole request is moved to a block instead, if possible
-    (`_place_mark`). `stream` is left out without a report if the path states it.
+    """Return the request for a cloud that hosts Claude: its path parameters name the model (if it is known),
+    its body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header; at any other
+    cloud the body names them. Members that the cloud is known to refuse are left out and reported as lost.
 
     path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
     the header `anthropic-beta`; None = there is no such header.

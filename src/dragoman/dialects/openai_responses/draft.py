@@ -76,12 +76,9 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write the cache mark `mark` into `out`, as `prompt_cache_breakpoint`. A mark of a client of this
-        dialect is written with its lifetime (`ttl`).
-
-        A mark of a client of another dialect is written without its lifetime, which is reported as lost. If
-        the provider has no breakpoints, this mark is not written and is reported as lost. where: the IR path
-        of the mark.
+        """Write the cache mark `mark` into `out`, as `prompt_cache_breakpoint`. The lifetime (`ttl`) of a
+        mark of another dialect is reported as lost, and so is the whole mark if the provider has no
+        breakpoints. where: the IR path of the mark.
         """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")
