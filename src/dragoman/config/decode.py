@@ -87,10 +87,10 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Return a section with the settings of `node`. A setting that cannot be read is added to `problems`
-        and keeps its default, and an entry of a mapping is then left out; but an unset variable has been
-        reported by the reader of the tree. A number outside of its bounds is added to `problems`, too, but
-        the setting has this number. kind: a section without required settings.
+        """Return a section with the settings of `node`. A setting that cannot be read keeps its default, and
+        an entry of a mapping that cannot be read is left out; both are added to `problems`, unless a variable
+        is not set, which the reader of the tree has reported. A number outside of its bounds is added to
+        `problems`, too, but the setting has this number. kind: a section without required settings.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value

@@ -52,8 +52,8 @@ def addressed(
     -> members). The given request is not changed.
 
     Such a member has no field in the IR, has the name of a provider or a protocol, and holds an object.
-    names: the names of the chosen provider and its protocol; what stands under them is reported as a change.
-    others: the names of all other providers and protocols; what stands under them is reported as lost.
+    names: the names of the chosen provider and its protocol; their objects are reported as a change. others:
+    the names of all other providers and protocols; their objects are reported as lost.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or {*names, *others}.isdisjoint(map(shown, stated)):

@@ -54,8 +54,8 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block; None = the block is left out, which is reported unless the block has nothing to say.
-    where: the block's IR path.
+    """Encode one block; None = the block is left out, which is reported, except for some blocks without
+    words. where: the block's IR path.
 
     In a request, raises WireError for media that the API cannot take (such as audio, a file id of another
     provider, a document of an unsupported type) and for the client's calls of free-text tools.

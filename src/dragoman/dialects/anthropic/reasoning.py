@@ -230,8 +230,9 @@ class _Fitting:
 
     def _effort(self, word: str | None) -> str | None:
         """Return the effort `word` if the model supports it, otherwise another supported effort in `_ORDER`,
-        preferably the next weaker one, which is reported. None = there is none, or `word` is None. If it is
-        unknown which efforts the model supports, all in `_ORDER` count as supported.
+        preferably the next weaker one; the difference is reported. None = there is none, or `word` is None or
+        an unsupported "none". If it is unknown which efforts the model supports, all in `_ORDER` count as
+        supported.
         """
         if word is None:
             return None

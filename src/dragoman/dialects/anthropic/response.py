@@ -108,10 +108,10 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """Return the members of a Message, or of a stream's delta, that state the stop; None = the members are
-    null. own: True = the answer comes from this dialect, so the provider's own word (`stop.raw`) and details
-    are written unchanged. called: True = the answer has calls of tools that the client runs; in an answer of
-    another dialect, `tool_use` then replaces `end_turn`.
+    """Return the members of a Message, or of a stream's delta, that state the stop. stop: None = the members
+    are null. own: True = the answer comes from this dialect, so the provider's own word (`stop.raw`) and
+    details are written unchanged. called: True = the answer has calls of tools that the client runs; in an
+    answer of another dialect, `tool_use` then replaces `end_turn`.
 
     A reason that this protocol cannot express becomes `end_turn`. Losses and changes are reported.
     """

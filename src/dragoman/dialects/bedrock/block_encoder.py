@@ -54,10 +54,10 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks, which come as (block, its IR path), each with the cache point of its mark behind it.
-    Blocks that `encode_block` leaves out are not in the result, but their cache points are. For content of
-    another dialect, marks inside a tool result or a document give one cache point behind the whole. Raises
-    WireError for the first block that `encode_block` refuses.
+    """Encode blocks, which come as (block, its IR path), each with the cache point of its mark
+    (`encode_mark`) behind it. Blocks that `encode_block` leaves out are not in the result, but their cache
+    points are. For content of another dialect, marks inside a tool result or a document give one cache point
+    behind the whole. Raises WireError for the first block that `encode_block` refuses.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -128,8 +128,8 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block, without its cache mark; None = the block is left out, which is reported unless the
-    block has nothing to say. where: the block's IR path.
+    """Encode one block, without its cache mark; None = the block is left out, which is reported, except for
+    some blocks without words. where: the block's IR path.
 
     In a request, raises WireError for media that the API cannot take (for example without content, of an
     unsupported type, or with only a URL outside of S3), and for a call of a free-text tool.

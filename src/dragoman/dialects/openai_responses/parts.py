@@ -294,9 +294,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written with the
-    members that it came with, except null ones. Any other citation becomes a `url_citation`, for the whole
-    text if it states no place in the text. If it has no URL, UNSET is returned and a loss is reported. where:
-    the citation's IR path.
+    members that it came with. Any other citation becomes a `url_citation`, for the whole text if it states no
+    place in the text; if it has no URL, UNSET is returned and a loss is reported. where: the citation's IR
+    path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
