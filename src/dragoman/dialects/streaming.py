@@ -51,9 +51,9 @@ class StreamEncoder(Protocol):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """A complete response as the client reads it, in the last event of a stream or in the body. The gateway
-    stores it. response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many
-    bytes the output has as JSON; 0 = not counted.
+    """A complete response as the client reads it, in the last event of a stream or in the body, for the
+    gateway to store. response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size:
+    how many bytes the output has as JSON; 0 = not counted.
     """
 
     response: Mapping[str, Any]

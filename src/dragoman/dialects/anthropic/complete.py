@@ -89,7 +89,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the model and `stream`, which decide the route and the form of the
-    answer. The engine calls this for each request, before it knows whether the other members must be decoded.
+    answer.
     """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 

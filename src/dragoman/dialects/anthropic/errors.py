@@ -186,7 +186,6 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error for a client. The headers say whether and when to retry.
-
     request_id: the id of the request, which is written into the header `request-id` and into the body. None =
     the header is not written, and the id in the body is that of `error_body`.
     """

@@ -145,9 +145,9 @@ def _unscoped_list(blocks: list[Any], where: str, report: Report) -> list[Any]:
 
 
 def _unscoped_block(block: _Wire, where: str, report: Report) -> _Wire:
-    """Return a block or a tool without the scopes of cache breakpoints: its own, and those of the objects in
-    its `content` and in its `source`, at any depth. Each removed scope is reported as lost, unless it is
-    null. Objects that change are copied; the argument stays as it is. where: the IR path of the block.
+    """Return a block or a tool without the scopes of its own cache breakpoint and of those inside it, at any
+    depth. Each removed scope is reported as lost, unless it is null. Objects that change are copied; the
+    argument stays as it is. where: the IR path of the block.
     """
     block = _unscoped(block, f"{where}.cache", report)
     inner = block.get("content")

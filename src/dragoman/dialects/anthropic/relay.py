@@ -126,8 +126,9 @@ class AnthropicStreamRelay:
         event.
 
         Raises RequestFailed for an error and for a second message: a `message_start` with another id after a
-        block has begun. Raises WireError for data that cannot be read or has no type, and for a usage with
-        too many members. After `message_stop`, events that have a type pass unchanged, except errors.
+        block has begun. Raises WireError for data that cannot be read or has no type (most deltas of blocks
+        pass unread), and for a usage with too many members. After `message_stop`, events with a type pass
+        unchanged, except errors.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))

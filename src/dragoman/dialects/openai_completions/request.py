@@ -111,10 +111,9 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """Split a request with several prompts into requests with one prompt and one answer each, for a provider
-    of another protocol. The requests have the order of the choices in the response: for each prompt, `n`
-    times the same request. The result is empty if the request has only one prompt, or prompts of token ids.
-
-    Raises WireError if this makes more than `_MOST_ANSWERS` requests.
+    of another protocol, in the order of the choices in the response: for each prompt, `n` times the same
+    request. [] = the request has only one prompt, or prompts of token ids. Raises WireError if this makes
+    more than `_MOST_ANSWERS` requests.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1

@@ -41,10 +41,9 @@ class Draft(FamilyDraft):
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
         """Return a new wire item of the type `kind`, with the id, status, phase and leftovers of `item`.
-        item: None = there are none of these. where: the IR path of the item's block, for the report.
-
-        prefix: the beginning of the id that `mint` makes if `item` has no id. status: True = if `item` has no
-        status and `answer` is set, the status "completed" is written.
+        item: None = there are none of these. where: the IR path of the item's block, for the report. prefix:
+        the beginning of the id that `mint` makes if `item` has no id. status: True = if `item` has no status
+        and `answer` is set, the status "completed" is written.
         """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
