@@ -79,9 +79,8 @@ def shadowed(
 ) -> dict[AddedEntry, Problem]:
     """Return {entry: problem} for the entries whose names `declared` or the program itself already uses; the
     problem says where. Models and aliases share their names: a declared alias also shadows an added model of
-    the same name, and the reverse. Added entries are not compared with each other.
-
-    declared: all settings except added entries. own: the names of upstreams that the program itself provides.
+    the same name, and the reverse. declared: all settings except added entries. own: the names of upstreams
+    that the program itself provides.
     """
     found: dict[AddedEntry, Problem] = {}
     for entry in entries:
@@ -150,12 +149,11 @@ def _with(part: Node | None, nodes: Mapping[str, Node], source: Source) -> Node:
 
 
 def literal_secrets(section: Section, stated: Any) -> Iterator[str]:
-    """Yield the paths of secrets that an entry contains as text, instead of the name of a variable or a file.
-    That includes the default of a variable that is not set (`${NAME:-secret}`), a secret from a variable or
-    file that also stands somewhere in the entry as text (both only from 8 characters on), and a key inside
-    `base_url`. The paths are relative to the entry.
-
-    section: the decoded entry. stated: the entry as its author has sent it, a JSON value.
+    """Yield the paths, relative to the entry, of secrets that an entry contains as text, instead of the name
+    of a variable or a file. A secret from a variable or a file counts, too, if it has at least 8 characters
+    and also stands somewhere in the entry as text, for example as the default of the variable; and so does a
+    key inside `base_url`. section: the decoded entry. stated: the entry as its author has sent it, a JSON
+    value.
     """
     texts = list(_texts(stated))
     for path, secret in _secrets(section, ""):

@@ -78,8 +78,8 @@ def check(
     own: frozenset[str] = frozenset(),
 ) -> tuple[dict[str, Provider], list[Problem], list[Problem], list[Doubt]]:
     """Return (accounts, problems, warnings, doubts). accounts: the enabled providers for which an account
-    could be made, by name; a mistake in the address, for example, prevents it, a mistake in the keys does
-    not. problems: errors. warnings: things that are unusual but allowed. doubts: see `Doubt`.
+    could be made, by name. problems: errors. warnings: things that are unusual but allowed. doubts: see
+    `Doubt`.
 
     sources: the place of each written setting, by the setting's path. names: the names of all entries of
     `providers`, `models` and `aliases`, also of those that could not be decoded. unread: the paths of the

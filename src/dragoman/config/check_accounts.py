@@ -33,10 +33,9 @@ def account_misfits(
     config: Config, unread: Collection[str] = (), providers: Collection[str] | None = None
 ) -> Iterator[Misfit]:
     """Yield the mistakes in the settings of client keys, tenants, teams, users, groups and master keys. Each
-    `place` is a complete path. unread: the paths of the settings that could not be decoded. If the `key` or
-    `hash` of a client key is among them, no mistake in this pair is yielded; and a tenant, team, user or
-    group that is among them is not said to be missing. providers: the names of all providers; None = `unmet`,
-    which looks for names that permit nothing, is left out.
+    `place` is a complete path. unread: the paths of the settings that could not be decoded, which are not
+    said to be missing. providers: the names of all providers; None = `unmet`, which looks for names that
+    permit nothing, is left out.
     """
     named: dict[str, ClientKey] = {}
     for index, key in enumerate(config.auth.keys):
@@ -82,11 +81,9 @@ def regions_of(config: Config) -> frozenset[str]:
 
 def unmet(may: Any, path: str, providers: Collection[str], regions: Collection[str]) -> Iterator[Misfit]:
     """Yield a warning for each name that permits nothing: no provider has the name or is in the region, or
-    the protocol is only for providers. It is only a warning, because the provider may be added later.
-
-    may: a key, tenant, team or user: anything with `providers`, `regions` and `faces`, each a list of names
-    or None. path: the path of `may`, with which each `place` begins; "" = the places are relative to `may`.
-    providers, regions: the names of all that exist.
+    the protocol is only for providers. may: a key, tenant, team or user: anything with `providers`, `regions`
+    and `faces`, each a list of names or None. path: the path of `may`, with which each `place` begins; "" =
+    the places are relative to `may`. providers, regions: the names of all that exist.
     """
     for index, name in enumerate(may.providers or ()):
         if name != WILDCARD and not any(one in Grants([name]) for one in providers):

@@ -29,11 +29,10 @@ def continuing(model: Model, config: Config) -> Iterator[Misfit]:
 
 
 def _goes_on(deployment: Deployment, model: Model, config: Config) -> bool:
-    """Whether the model of a deployment can continue the beginning of an answer. `supports.prefill` of the
-    deployment, or else of the model, decides. If neither states it: True for the built-in providers and for a
-    provider that a program registers (it has no entry in `providers`); for any other provider, what the
-    packaged facts about models say. If these do not say it: True for Mistral's protocol, otherwise False.
-    True for a provider whose `catalog` does not exist, which is reported elsewhere.
+    """Whether the model of a deployment can continue the beginning of an answer: as `supports.prefill` of the
+    deployment, or else of the model, says; or else as the packaged facts about models say, and if these do
+    not say it, only with Mistral's protocol. True for a provider without an entry in `providers`, and for one
+    whose `catalog` does not exist, which is reported elsewhere.
     """
     stated = model.supports.prefill
     if deployment.supports is not None and deployment.supports.prefill is not None:

@@ -59,11 +59,9 @@ def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> Iterator[Misfit]:
-    """Yield the mistakes in the limits of one key, model, …, or in one entry of `limits`. Each `place` begins
-    with `path`.
-
-    subject: what has a counter of its own in these limits: each key, each model, …. path: the path of the
-    list `stated`, or of the entry of `limits`.
+    """Yield the mistakes in the limits of one key, model, …, or in one entry of `limits`. subject: what has a
+    counter of its own in these limits: each key, each model, …. path: the path of the list `stated`, or of
+    the entry of `limits`; each `place` begins with it.
     """
     seen: set[object] = set()
     for index, bounds in enumerate(stated):

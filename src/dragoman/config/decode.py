@@ -87,11 +87,10 @@ class Decoder:
         self.names: dict[str, frozenset[str]] = {}
 
     def section(self, kind: type[S], node: Node, path: str = "") -> S:
-        """Return a section with the settings of `node`. What cannot be read is added to `problems` (an unset
-        variable is not: the reader of the tree has reported it). Such a setting keeps its default, and such
-        an entry of a mapping is left out. A number outside of its bounds is added to `problems`, too, but the
-        setting has this number. If `node` as a whole cannot be read, all settings have their defaults. kind:
-        a section without required settings.
+        """Return a section with the settings of `node`. A setting that cannot be read keeps its default, and
+        an entry of a mapping that cannot be read is left out; both are added to `problems`, unless a variable
+        is not set, which the reader of the tree has reported. A number outside of its bounds is added to
+        `problems`, too, but the setting has this number. kind: a section without required settings.
         """
         value = self.read(kind, node, path)
         return kind() if value is INVALID else value

@@ -68,8 +68,8 @@ class ModelList(msgspec.Struct, frozen=True, kw_only=True):
     numbered: bool = False
     """Whether `cursor` is the number of a page, from 1. The list ends at a page without new names."""
     more: str = ""
-    """The top-level member of a page that is true if there is a next page; "" = there is no such member. In
-    both cases, unless `numbered`, there is a next page only if `following` is a non-empty text."""
+    """The top-level member of a page that is true if there is a next page; "" = there is no such member.
+    Unless `numbered`, a next page also needs a non-empty text in `following`."""
 
 
 class Keys(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +104,8 @@ class Headers(msgspec.Struct, frozen=True, kw_only=True):
 
     def passed(self, headers: Mapping[str, str], *, limits: bool = True) -> list[tuple[bytes, bytes]]:
         """Return the headers of an upstream's response that are passed to the client (`response` has their
-        names), as (name, value) pairs. A header that the response does not have is left out.
-
-        headers: all headers of the upstream's response, with names in lower case. limits: False = the
-        upstream's rate-limit headers (`OF_LIMITS`) are left out, too.
+        names), as (name, value) pairs. headers: those of the upstream's response, with names in lower case.
+        limits: False = the rate-limit headers (`OF_LIMITS`) are left out.
         """
         names = _encoded(self.response) if limits else _without_limits(self.response)
         if type(headers) is HeaderMap:

@@ -48,14 +48,12 @@ RequestT = TypeVar("RequestT", bound=Extended)
 def addressed(
     request: RequestT, names: Collection[str], others: Collection[str], report: Report
 ) -> tuple[RequestT, Mapping[str, dict[str, Any]]]:
-    """Return (a request without the members that are for providers, the members for the chosen provider). The
-    given request is not changed.
+    """Return (a request without the members that are for providers, the members for the chosen provider: name
+    -> members). The given request is not changed.
 
-    Such a member stands at the top level of the request, has no field in the IR, has the name of a provider
-    or a protocol, and holds an object. names: the names of the chosen provider and its protocol. An object
-    under one of these names is returned as name -> members ({} = there is none), and reported as a change.
-    others: the names of all other providers and protocols. An object under one of these names is reported as
-    a loss. A value that is not an object stays in the request.
+    Such a member has no field in the IR, has the name of a provider or a protocol, and holds an object.
+    names: the names of the chosen provider and its protocol; their objects are reported as a change. others:
+    the names of all other providers and protocols; their objects are reported as lost.
     """
     stated = (request.extra or {}).get(request.dialect)
     if not stated or {*names, *others}.isdisjoint(map(shown, stated)):
@@ -89,20 +87,16 @@ def added(
     spelling: Spelling | None = None,
 ) -> dict[str, Any]:
     """Return a copy of the encoded body, with the members added that the client has sent under a provider's
-    name. told: the second result of `addressed` (name -> members).
+    name. told: the second result of `addressed`.
 
-    If the body has the member already, and both values are objects, they are merged, at any depth. Raises
-    WireError, with the path `name.member` (longer inside of merged objects), in three cases: the body has the
-    member, and one of the values is not an object (also inside of merged objects); the member is in `_NEVER`;
-    the member is in both `maps` and `client`, and the client's value is not an object.
+    An object is merged with an object in the body, at any depth. Raises WireError (path: `name.member`,
+    longer inside merged objects) for a member that the body has already, if it cannot be merged; for a member
+    in `_NEVER`; and for a value that is no object, if both `maps` and `client` have the member.
 
-    maps: the top-level members of the target's protocol that have a field in the IR. client: the same of the
-    client's protocol. configured: the members that the configuration has added to the body; an error about
-    one of these members names the configuration as the cause. unasked: the members that the encoder has added
-    to the body although the client has not asked for them. Such a member is removed from the body before the
-    client's member of this name is added, so the two are not merged. This does not hold for a member that is
-    in `configured`, too. spelling: of the target's protocol; the members get the spelling that the body has,
-    also in paths of errors.
+    maps: the top-level members of the target's protocol that have a field in the IR. client: those of the
+    client's protocol. configured: the members that the configuration has added to the body. unasked: the
+    members that the encoder has added although the client has not asked for them; unless they are in
+    `configured`, the client's members replace them. spelling: of the target's protocol.
     """
     if spelling is not None:
         told = {name: spelling.alike(members, body) for name, members in told.items()}

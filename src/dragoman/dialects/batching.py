@@ -29,11 +29,7 @@ def batches(most_inputs: int, most_tokens: int | None = None) -> _Split:
     """Make a function for `ProviderSide.split`. The function takes a request and the model's name, and splits
     the request into batches of at most `most_inputs` inputs and `most_tokens` tokens (None = any number). It
     yields (index of the batch's first input, the batch as a request). A request that needs no split is
-    yielded unchanged.
-
-    A single input with more tokens than the limit becomes a batch of its own. If the model's tokens can only
-    be estimated, a batch may fill only `_FILLED` of the token limit, unless all inputs together surely have
-    at most `most_tokens` tokens.
+    yielded unchanged. A single input with more tokens than the limit becomes a batch of its own.
     """
 
     def parts(request: ir.EmbedRequest, model: str) -> Iterator[tuple[int, ir.EmbedRequest]]:
@@ -102,12 +98,9 @@ def lose_length(response: ir.EmbedResponse, reply: OperationReply[ir.EmbedReques
 
 
 def _weighed(inputs: Sequence[ir.Input], most: int | None, model: str) -> tuple[float, Sequence[int]]:
-    """Return (token limit of a batch, tokens of each input). most: the provider's token limit; None = there
-    is no limit. model: decides the vocabulary.
-
-    The returned limit is `most`, or `_FILLED` of it if the tokens can only be estimated. If there is no
-    limit, or all inputs together surely have at most `most` tokens, no token is counted: the returned limit
-    and tokens are all 0.
+    """Return (token limit of a batch, tokens of each input). If `most`, the provider's token limit, is None,
+    or if all inputs together surely keep it, nothing is counted: the results are all 0. The limit is only
+    `_FILLED` of `most` if the tokens can only be estimated. model: decides the vocabulary.
     """
     if most is None or sum(map(_ceiling, inputs)) <= most:
         return 0, [0] * len(inputs)
@@ -137,12 +130,9 @@ def estimated(request: ir.EmbedRequest, model: str) -> ir.Usage:
 
 
 def joined(answers: Sequence[ir.EmbedResponse], request: ir.EmbedRequest, model: str) -> ir.EmbedResponse:
-    """Join the responses to all batches of a request into one response: the id and the model of the first
-    response, the vectors of all responses in order, and a usage.
-
-    The usage has the sum of all input tokens, and of each count in the details. It is marked as an estimate
-    if one of the usages is. If a response states no usage, the usage of the whole request is estimated
-    instead. model: the model whose vocabulary is used for this estimate.
+    """Join the responses to all batches of a request: the id and the model of the first response, the vectors
+    of all in order, and the sums of input tokens and of the counts in the details. If a response states no
+    usage, the usage of the whole request is estimated instead, with the vocabulary of `model`.
     """
     usages = [answer.usage for answer in answers]
     told = [usage.input_total for usage in usages if usage is not None]

@@ -36,10 +36,8 @@ class ReadsRuns(Protocol):
 
     def run(self, read: bytes) -> tuple[list[ir.Event], int]:
         """Return (the events that `feed` would return for the first server-sent events of `read`, the size of
-        these server-sent events in bytes). ([], 0) = the first event must go through `feed`.
-
-        read: bytes as they came from the network. They begin with the start of a server-sent event and may
-        end inside one.
+        these server-sent events in bytes). ([], 0) = the first event must go through `feed`. read: bytes from
+        the network, which begin with the start of a server-sent event and may end inside one.
         """
 
 
@@ -53,11 +51,9 @@ class StreamEncoder(Protocol):
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """A complete response as the client reads it, in the last event of a stream or in the body. The gateway
-    stores it.
-
-    response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size: how many bytes the
-    output has as JSON; 0 = not counted. It is counted only for translated answers with a long text.
+    """A complete response as the client reads it, in the last event of a stream or in the body, for the
+    gateway to store. response: the fields of the response object, decoded or as JSON (`msgspec.Raw`). size:
+    how many bytes the output has as JSON; 0 = not counted.
     """
 
     response: Mapping[str, Any]

@@ -45,9 +45,7 @@ CURSOR: Final = Cursor(openai_chat, openai_responses, Blocks(check_block, decode
 @contextmanager
 def registered(dialect: Dialect) -> Iterator[None]:
     """Add one more dialect to `DIALECTS` until the `with` block ends. A gateway that shall have the dialect
-    must be made and must run inside of the block.
-
-    Raises ValueError if `DIALECTS` has a dialect of this name.
+    must be made and must run inside of the block. Raises ValueError if `DIALECTS` has a dialect of this name.
     """
     if dialect.name in DIALECTS:
         raise ValueError(f"the protocol {dialect.name} is spoken already")

@@ -51,8 +51,8 @@ def unit_of_item(item: Mapping[str, Any]) -> str | None:
 
 class ToolUses:
     """Counts the billed calls of the provider's own tools in one answer, from the answer's blocks. Counted
-    are calls with an id of web search and web fetch of the Messages API, except those whose result is an
-    error, and those items of the Responses API for which `unit_of_item` returns a unit.
+    are a provider's web searches and web fetches that have an id, except those whose result is an error, and
+    those items of the Responses API for which `unit_of_item` returns a unit.
     """
 
     __slots__ = ("_calls", "_others")

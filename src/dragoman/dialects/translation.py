@@ -44,13 +44,10 @@ def translated(
     quirks: Quirks | None = None,
     stream: bool = False,
 ) -> Translation:
-    """Return a body of the source dialect as a request in the target dialect. The body is checked first.
-
-    If the source dialect refuses the body, and the body has the form of another dialect that clients send by
-    mistake (`READINGS`), it is read as that dialect. If it has no such form, and source and target are the
-    same, the body is checked again, and values that the target accepts beyond its protocol
-    (`Quirks.widens`) are allowed. Raises WireError for an invalid body, or for a body that the target cannot
-    express.
+    """Return a body of the source dialect as a request in the target dialect. The body is checked first. If
+    the source dialect refuses it, and it has the form of another dialect that clients send by mistake
+    (`READINGS`), it is read as that dialect. Raises WireError for an invalid body, or for a body that the
+    target cannot express.
 
     model: the upstream's name for the model; None = the name in the body, which is "" for a dialect that
     states the model in the path (gemini, bedrock). facts: of the model. quirks: the vendor's deviations from

@@ -26,14 +26,12 @@ checked."""
 
 
 def in_words(request: ir.Request) -> ir.Request:
-    """Return the request for a server of another protocol. In messages of the user and in system and
-    developer messages, also in tool results in them, a `Native` block that a text can express (`stands_for`
-    is a text) becomes this text. If there is none, the request itself is returned.
+    """Return the request for a server of another protocol. In messages of the user, the system and the
+    developer, a `Native` block that a text can express (`stands_for` is a text) becomes this text.
 
     Raises WireError, with an IR path, for the first block of an unknown kind (`Native` of the request's own
-    dialect, without `stands_for`) in the system text, in these messages or in a result of a client's tool in
-    them. Not checked: messages of the assistant, requests for plain completions, and messages that are one
-    item of the Responses API.
+    dialect, without `stands_for`) in the system text or these messages, also in results of a client's tool.
+    Requests for plain completions, and messages that are one item of the Responses API, are not checked.
     """
     if request.dialect == _PROMPTS or ir.Native not in ir.kinds(request):
         return request

@@ -67,14 +67,11 @@ def decode_blocks(values: Iterable[Any], where: str = "content") -> tuple[ir.Blo
 
 def decode_block(value: _Wire) -> ir.Block:
     """Decode one content block. A block of an unknown type or form becomes ir.Native, which holds it
-    unchanged, except in two cases.
+    unchanged.
 
-    WireError is raised if the words of a text, a thinking block or a `tool_reference` are neither a string
-    nor null. It is also raised if the content of a known type of block is neither a string nor a list of
-    objects, or has a block for which this function raises it. (In the result of a tool, null and a missing
-    content are accepted, too, and in the result of the provider's own tool also an object. A document or a
-    search result without a content becomes ir.Native.) The error's path does not name this block: it is "",
-    or a place inside the content (`content[0]`).
+    Raises WireError if the words of a text, a thinking block or a `tool_reference` are neither a string nor
+    null, and for most wrong types of the content inside a block. The error's path does not name this block:
+    it is "", or a place inside the content (`content[0]`).
     """
     kind = value.get("type")
     if kind == "text" and len(value) == 2 and type(text := value.get("text")) is str:
@@ -167,12 +164,9 @@ def decode_citation(value: Any) -> ir.Citation:
 
 
 def _source(value: _Wire) -> tuple[dict[str, Any], ir.Extra]:
-    """Decode the `source` of `value`, a block. Returns (arguments for ir.Media; leftovers `source.NAME`: the
-    unknown members of `source`, None = there are none).
-
-    Raises KeyError or TypeError if the source or its content is missing, or if its type is unknown;
-    `read_block` handles these errors, and finds members of a wrong type. Raises WireError if the source is a
-    `content` that is neither a string nor a list of blocks that `decode_block` accepts.
+    """Decode the `source` of a block. Returns (arguments for ir.Media; the unknown members of the source as
+    leftovers `source.NAME`, or None). Raises KeyError or TypeError, which `read_block` handles, for a source
+    of an unknown form, and WireError for inner blocks that `decode_content` refuses.
     """
     source = value["source"]
     kind = source["type"]
@@ -307,9 +301,8 @@ def _result(value: _Wire) -> ir.Block:
 
 
 def _provider_result(value: _Wire) -> ir.Block:
-    """Decode the result of a tool that the provider ran. If the result's content is an object, it becomes an
-    ir.Json block. The result is an error if the type of this object ends in `_error`; otherwise its
-    `is_error` says whether it is one.
+    """Decode the result of a tool that the provider ran. A content that is an object becomes an ir.Json
+    block; if the type of this object ends in `_error`, the result is an error, whatever its `is_error` says.
     """
     content = value.get("content")
     error = value.get("is_error")

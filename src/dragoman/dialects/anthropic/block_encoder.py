@@ -30,11 +30,9 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 class Scope(msgspec.Struct, frozen=True):
-    """The facts about a request or an answer that the encoders of its blocks need.
-
-    report: gets the changes and losses. own: True = the request or the answer came in this dialect, so its
-    blocks need no repair. answer: True = an answer for a client, False = a request for a provider.
-    signatures: True = thinking in a request must have a signature.
+    """The facts about a request or an answer that the encoders of its blocks need. report: gets the changes
+    and losses. own: True = the request or the answer came in this dialect. answer: True = an answer for a
+    client, False = a request for a provider. signatures: True = thinking in a request must have a signature.
     """
 
     report: Report
@@ -56,13 +54,11 @@ def bare_text(block: ir.Block) -> _Wire | None:
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block; None = the block is left out. The loss is then reported, except for a text that is
-    empty and has no other fields, and for a blank refusal. where: the block's IR path.
+    """Encode one block; None = the block is left out, which is reported, except for some blocks without
+    words. where: the block's IR path.
 
-    In a request, raises WireError for media without content or with only the file id of another provider, for
-    audio and video, and for the client's calls of free-text tools. Also raises it for a document of another
-    dialect with data whose media type is neither PDF nor text (`text/…` or JSON), or that is text but not
-    base64 of UTF-8.
+    In a request, raises WireError for media that the API cannot take (such as audio, a file id of another
+    provider, a document of an unsupported type) and for the client's calls of free-text tools.
     """
     return _ENCODE[type(block)](block, scope, where)
 
@@ -135,11 +131,9 @@ def _text_out(block: ir.Text, scope: Scope, where: str) -> _Wire | None:
 
 
 def encode_citation(citation: ir.Citation, scope: Scope, where: str) -> Any:
-    """Encode a citation; UNSET = it is not written, which is reported as a loss. where: the citation's IR
-    path.
-
-    A citation that came in this dialect is written. A citation of another dialect is written only in an
-    answer and only if it has a URL: it becomes a `web_search_result_location`.
+    """Encode a citation; UNSET = it is not written, which is reported as a loss. A citation of another
+    dialect is written only in an answer and only if it has a URL: as a `web_search_result_location`. where:
+    the citation's IR path.
     """
     if scope.own and (odd := stated_oddly(citation, NAME)) is not msgspec.UNSET:
         return odd

@@ -89,7 +89,7 @@ def decode_request(wire: WireRequest) -> ir.Request:
 
 def brief(wire: WireRequest) -> ir.Request:
     """Return an IR request with only the model and `stream`, which decide the route and the form of the
-    answer. The engine calls this for each request, before it knows whether the other members must be decoded.
+    answer.
     """
     return ir.Request(NAME, wire.body.get("model"), stream=wire.body.get("stream") is True)
 
@@ -139,11 +139,9 @@ def locate(where: str) -> str:
 
 
 def encode_response(response: ir.Response, reply: Reply) -> dict[str, Any]:
-    """Encode the first candidate as a `completion` object: its texts and refusals become one text. Raises
-    RequestFailed if the response has an `error`.
-
-    Reported as lost are the candidate's other blocks, citations, a stop reason that `stop_reason` cannot
-    express, and details of the stop. The usage and the other candidates are left out without a report.
+    """Encode the first candidate as a `completion` object: its texts and refusals become one text. Other
+    blocks, citations and what `stop_reason` cannot express are reported as lost; the usage and the other
+    candidates are left out without a report. Raises RequestFailed if the response has an `error`.
     """
     if response.error is not None:
         raise RequestFailed(response.error)

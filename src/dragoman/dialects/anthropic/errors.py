@@ -39,8 +39,7 @@ _KINDS: dict[str, Kind] = {
     "api_error": "upstream",
     "overloaded_error": "overloaded",
 }
-"""`error.type` -> kind. Only used for errors inside an answer or a stream, because other errors have an HTTP
-status."""
+"""`error.type` -> kind. Only used for errors without an HTTP status of at least 400."""
 _DETAILS: dict[str, Kind] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
@@ -64,8 +63,7 @@ _LONG_CONTEXT = "extra usage is required for long context"
 
 def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """Return the fault of an error response. Credentials that `redact` recognises are removed from its texts.
-    Never raises: for a body of unknown form, the HTTP status decides the kind of the fault and, for some
-    statuses, the words of its text.
+    Never raises: for a body of unknown form, the HTTP status decides.
     """
     read = read_body(body, f"The provider answered with status {status}.")
     return _fault(read, status, retry_after(headers))
@@ -188,7 +186,6 @@ _SUFFIX = f" ({_TOO_LONG[0]})"
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
     """Return (status, headers, body) of an error for a client. The headers say whether and when to retry.
-
     request_id: the id of the request, which is written into the header `request-id` and into the body. None =
     the header is not written, and the id in the body is that of `error_body`.
     """
@@ -222,11 +219,9 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _status(fault: Fault) -> tuple[int, str]:
-    """Return (status, `error.type`) for a client. Both follow from the fault's kind, with one exception:
-    `_FACE` has them; for a kind that it lacks, they are `STATUS[kind]` and "api_error".
-
-    The exception is a fault whose own type is this type of its kind, or stands for its kind in
-    `_OTHER_TYPES`. Such a fault keeps its own type, and also its own status, if this is from 400 to 599.
+    """Return (status, `error.type`) for a client: those of the fault's kind (`_FACE`, else `STATUS` and
+    "api_error"). A fault whose own type is the type of its kind, or stands for this kind in `_OTHER_TYPES`,
+    keeps its type, and also its status, if this is from 400 to 599.
     """
     status, kind = _FACE.get(fault.kind, (STATUS[fault.kind], "api_error"))
     if fault.type is None or (fault.type != kind and fault.kind not in _OTHER_TYPES.get(fault.type, ())):

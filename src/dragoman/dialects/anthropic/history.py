@@ -54,12 +54,9 @@ def plain_ids(content: list[_Wire], where: str, report: Report) -> None:
 
 
 def without_pictures(messages: list[_Wire], report: Report) -> list[_Wire]:
-    """Return the encoded messages, with the images of assistant messages moved to the next user message. The
-    images come after the tool results at its beginning. If no user message follows, a new one with the images
-    is added at the end. An assistant message that had only images is left out. The given messages are not
-    changed.
-
-    Each assistant message that had images is reported as a change.
+    """Return the encoded messages, with the images of assistant messages moved to the next user message,
+    after the tool results at its beginning; a new user message is added at the end for images that no user
+    message follows. An assistant message that had only images is left out. Each move is reported as a change.
     """
     if not any(_images_of(message) for message in messages):
         return messages
@@ -104,8 +101,7 @@ def _after_results(content: str | list[_Wire], moved: list[_Wire]) -> list[_Wire
 
 def _is_written(block: ir.Block) -> bool:
     """Whether the repair assumes that a block will be in the request, for a server that accepts only thinking
-    with a signature. Thinking must have a seal of this dialect. For all other blocks, the result is that of
-    `_is_written_unsigned`.
+    with a signature.
     """
     if type(block) is ir.Thinking:
         return block.sealed is not None and block.sealed.origin == NAME
@@ -115,10 +111,6 @@ def _is_written(block: ir.Block) -> bool:
 def _is_written_unsigned(block: ir.Block) -> bool:
     """Whether the repair assumes that a block will be in the request, for a server that accepts thinking
     without a signature.
-
-    False for: an empty or blank text; redacted thinking without a seal of this dialect; a call of a tool that
-    the client does not run, and its result; audio and video; a Native of another dialect. True for all other
-    blocks.
     """
     if type(block) is ir.Text:
         return bool(block.text) and not block.text.isspace()
@@ -161,11 +153,8 @@ def encode_history(
 ) -> tuple[list[_Wire], list[_Wire], list[str]]:
     """Encode the history of another dialect in the order that the API requires. Returns (the blocks of
     `system`, the messages, the IR paths of the thinking blocks in these messages). Losses and changes are
-    reported. Raises WireError for a block that `encode_block` refuses; media of the assistant, and blocks of
-    system messages that are not text, are reported as lost instead.
-
-    White space at the end of the last message is removed if this message is the assistant's and ends with
-    text, unless the model is known to refuse a last message of the assistant (prefill).
+    reported. Raises WireError for a block that `encode_block` refuses; media of the assistant, and media,
+    calls and the like in system messages, are reported as lost instead.
     """
     if (texts := only_texts(request)) is not None:
         led = texts[0][0] == "system"

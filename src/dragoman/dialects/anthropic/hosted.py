@@ -52,11 +52,9 @@ def understood(betas: str, quirks: Quirks, report: Report) -> str:
 
 
 def hosted(path: str, body: _Wire, betas: str | None, target: Target) -> WireRequest:
-    """Return the request for a cloud that hosts Claude. The parameters of the path have the model's name (if
-    it is known), and the body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header;
-    at any other cloud the body names them. Members that the cloud is known to refuse are left out and
-    reported as lost; a cache breakpoint of the whole request is moved to a block instead, if possible
-    (`_place_mark`). `stream` is left out without a report if the path states it.
+    """Return the request for a cloud that hosts Claude: its path parameters name the model (if it is known),
+    its body states the API version. At Vertex AI (`VERTEX`) the betas stay in their header; at any other
+    cloud the body names them. Members that the cloud is known to refuse are left out and reported as lost.
 
     path: the path at Anthropic. body: the body for Anthropic; this function changes it. betas: the value of
     the header `anthropic-beta`; None = there is no such header.
@@ -147,9 +145,9 @@ def _unscoped_list(blocks: list[Any], where: str, report: Report) -> list[Any]:
 
 
 def _unscoped_block(block: _Wire, where: str, report: Report) -> _Wire:
-    """Return a block or a tool without the scopes of cache breakpoints: its own, and those of the objects in
-    its `content` and in its `source`, at any depth. Each removed scope is reported as lost, unless it is
-    null. Objects that change are copied; the argument stays as it is. where: the IR path of the block.
+    """Return a block or a tool without the scopes of its own cache breakpoint and of those inside it, at any
+    depth. Each removed scope is reported as lost, unless it is null. Objects that change are copied; the
+    argument stays as it is. where: the IR path of the block.
     """
     block = _unscoped(block, f"{where}.cache", report)
     inner = block.get("content")

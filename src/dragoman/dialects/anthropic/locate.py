@@ -65,12 +65,9 @@ _STEP = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path in this request for the IR path `where`. It is the path of `locate`, adapted to
-    the form in which the client wrote the request.
-
-    If a content is a string, the path ends at this string. If the client wrote `output_format` instead of
-    `output_config.format`, the path names that member. If the client wrote no `thinking`, a path into
-    `thinking` becomes `output_config.effort`.
+    """Return the JSON path in this request for the IR path `where`: the path of `locate`, adapted to the form
+    in which the client wrote the request. For example, it ends at a content that is a string, and names the
+    older `output_format` if the client wrote that.
     """
     path = locate(where)
     if "output_format" in request.body:

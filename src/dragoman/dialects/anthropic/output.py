@@ -24,10 +24,9 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
     `output_format`, which is read if `config` states no format. None = the member is missing; at least one is
     stated.
 
-    A `json_schema` with a `schema` becomes an ir.Output of the kind "schema"; its unknown members become
-    leftovers. Any other stated format becomes a leftover, with the kind "text". The unknown members of
-    `config` become leftovers, too. If no format is stated, the result is an ir.Output without a format, or
-    None if `config` is not empty and has only `effort` or a null `format`.
+    A `json_schema` with a `schema` becomes an ir.Output of the kind "schema". Any other stated format becomes
+    a leftover, with the kind "text"; unknown members become leftovers, too. If no format is stated, the
+    result is None unless `config` is empty or has unknown members.
     """
     wanted, form = None if config is None else config.get("format"), None
     if wanted is None and old_format is not None:
@@ -48,10 +47,8 @@ def decode_output(config: Any, old_format: Any) -> ir.Output | None:
 
 def encode_output(request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any]) -> None:
     """Write the answer's format into `config` (`output_config`), or into `body` if a client of this dialect
-    used `output_format`. A request without `output` changes nothing.
-
-    Losses are reported, for example a schema for a model that is known not to support structured output.
-    Raises WireError if the client requests media in the answer.
+    used `output_format`. Losses and changes are reported. Raises WireError if the client requests media in
+    the answer.
     """
     output, report = request.output, target.report
     if output is None:

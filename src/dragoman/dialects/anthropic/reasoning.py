@@ -56,12 +56,9 @@ def decode_reasoning(thinking: Any, effort: str | None) -> ir.Reasoning | None:
 def encode_reasoning(
     request: ir.Request, target: Target, body: dict[str, Any], config: dict[str, Any], *, forced: bool
 ) -> None:
-    """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Nothing is
-    written for a request without reasoning settings. Changes and losses are reported. The body's `max_tokens`
-    may be raised, but only if the client set no limit of output tokens.
-
-    forced: True = the request forces a tool call. Then thinking is not enabled, unless a client of this
-    dialect stated its mode and the model is not known to refuse this mode.
+    """Write `thinking` into `body`, and `effort` into `config`, which becomes `output_config`. Changes and
+    losses are reported. The body's `max_tokens` may be raised, but only if the client set no limit of output
+    tokens. forced: True = the request forces a tool call, so that thinking is in general not enabled.
     """
     wish = request.reasoning
     if wish is None:
@@ -101,11 +98,9 @@ def _display(thinking: dict[str, Any], wish: ir.Reasoning, target: Target) -> No
 
 def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, body: dict[str, Any]) -> None:
     """Fit `budget_tokens` in `thinking`, which is changed: at least `MIN_BUDGET`, and below the body's
-    `max_tokens`. A budget that a client of this dialect has stated is not changed. Differences are reported.
-
-    If the budget is not below `max_tokens` and the client set no limit of output tokens, `max_tokens` is
-    raised, but not above the model's maximum. If the budget still is not below it, the budget is lowered; if
-    `max_tokens` leaves no room for the smallest budget, thinking is disabled.
+    `max_tokens`, which is raised first if the client set no limit of output tokens. If there is no room for
+    the smallest budget, thinking is disabled. A budget that a client of this dialect has stated is not
+    changed. Differences are reported.
     """
     budget = thinking.get("budget_tokens")
     if budget is None or (request.dialect == NAME and not is_default(request.reasoning)):
@@ -144,11 +139,9 @@ def _fit_budget(thinking: dict[str, Any], request: ir.Request, target: Target, b
 
 class _Fitting:
     """Finds the `thinking` and the effort that the model accepts and that are nearest to a request's
-    reasoning. Differences are reported.
-
-    modes: the modes of thinking that the model accepts; None = unknown. own: True = a client of this dialect
-    has stated the reasoning settings; False = another client, or they are a default of the configuration.
-    place: the field of ir.Reasoning under which a refused effort is reported.
+    reasoning. Differences are reported. modes: the modes of thinking that the model accepts; None = unknown.
+    own: True = a client of this dialect has stated the settings. place: the field of ir.Reasoning under which
+    a refused effort is reported.
     """
 
     def __init__(self, wish: ir.Reasoning, request: ir.Request, target: Target) -> None:
@@ -236,12 +229,10 @@ class _Fitting:
         return nearest
 
     def _effort(self, word: str | None) -> str | None:
-        """Return the effort `word` if the model supports it. Otherwise return "low" for "minimal", if the
-        model supports "low", or the strongest supported effort that is weaker than `word`. If there is none,
-        return the weakest supported effort, unless `word` is "none". Only efforts in `_ORDER` are chosen.
-        "none" and "minimal" count as weaker than all others, another word that is not in `_ORDER` as
-        stronger. If it is unknown which efforts the model supports, all in `_ORDER` count as supported. None
-        = there is no such effort, or `word` is None. Differences are reported.
+        """Return the effort `word` if the model supports it, otherwise another supported effort in `_ORDER`,
+        preferably the next weaker one; the difference is reported. None = there is none, or `word` is None or
+        an unsupported "none". If it is unknown which efforts the model supports, all in `_ORDER` count as
+        supported.
         """
         if word is None:
             return None

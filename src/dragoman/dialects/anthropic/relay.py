@@ -55,10 +55,9 @@ class AnthropicRelay(BodyRelay):
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
         """Return (the body for the client, its usage); None as the usage = the body states none.
-        `reply.model` replaces the provider's name of the model, unless it is None.
-
-        Raises RequestFailed for a body without `content` that is an error: it has a member `error`, or only a
-        message. Raises WireError for any other body without `content`, and for a body that cannot be parsed.
+        `reply.model` replaces the provider's name of the model, unless it is None. Raises RequestFailed for a
+        body without `content` that is an error (it has a member `error`, or only a message), WireError for
+        any other body without `content` and for a body that cannot be parsed.
         """
         try:
             head = _decode_head(body)
@@ -122,14 +121,14 @@ class AnthropicStreamRelay:
         return stated_at(self._counts, ("service_tier",))
 
     def feed(self, frame: bytes) -> bytes:
-        """Return the bytes of the event for the client; b"" for the data `[DONE]` and for a repeated
-        `message_start`, which official clients refuse. frame: the data of the provider's event.
+        """Return the bytes of the event for the client; b"" for the data `[DONE]` and, before `message_stop`,
+        for a repeated `message_start`, which official clients refuse. frame: the data of the provider's
+        event.
 
-        A `message_start` after the first one counts as repeated if it has the same id, or if no block has
-        begun yet; otherwise it begins a second message. Raises RequestFailed for a second message and for an
-        error: an event of the type `error`, or with `error` and without a type. Raises WireError for data
-        that cannot be read or has no type, and for a usage with too many members. Readable events after
-        `message_stop` pass unchanged, except errors.
+        Raises RequestFailed for an error and for a second message: a `message_start` with another id after a
+        block has begun. Raises WireError for data that cannot be read or has no type (most deltas of blocks
+        pass unread), and for a usage with too many members. After `message_stop`, events with a type pass
+        unchanged, except errors.
         """
         if type(frame) is ErrorFrame:
             raise RequestFailed(fault_of(bytes(frame)))

@@ -184,10 +184,8 @@ def _identity(metadata: dict[str, Any]) -> tuple[str | None, dict[str, Any] | No
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request for Anthropic, a compatible server or a cloud that hosts Claude. Losses and changes
-    are reported to `target.report`.
-
-    Raises WireError for several candidates, for free-text tools, for blocks that `encode_block` refuses, and
-    for requested media in the answer.
+    are reported to `target.report`. Raises WireError for several candidates, for free-text tools, for blocks
+    that `encode_block` refuses, and for requested media in the answer.
     """
     own = request.dialect == NAME
     if request.sampling.n is not None and request.sampling.n > 1:
@@ -248,12 +246,11 @@ def _limit(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
 
 def _own_history(request: ir.Request, scope: Scope, body: dict[str, Any], *, odd_ids: bool) -> None:
     """Write `system` and `messages` of a request that came in this dialect. The client's messages stay as
-    they are (in the canonical form), except that images in assistant messages are moved to user messages
-    (`without_pictures`), that refused ids of calls are rewritten (`plain_ids`), and that blocks are left out
-    for which `encode_block` returns None. odd_ids: True = the vendor accepts all ids, so none is rewritten.
+    they are (in the canonical form), except for `without_pictures`, `plain_ids` and blocks for which
+    `encode_block` returns None. odd_ids: True = the vendor accepts all ids, so none is rewritten.
 
-    System and developer messages at the front come only from the gateway. They go before the client's blocks
-    of `system`.
+    System and developer messages at the front come only from the gateway. They go before the client's
+    `system`.
     """
     added: list[dict[str, Any]] = []
     messages: list[dict[str, Any]] = []
@@ -289,8 +286,8 @@ def _configure(request: ir.Request, target: Target, body: dict[str, Any]) -> Non
 
 
 def _encode_sampling(request: ir.Request, target: Target, body: dict[str, Any], *, own: bool) -> None:
-    """Write the settings of the sampling. Those that the model is known to refuse are left out. own: True =
-    only those that the configuration states are adapted to the other rules of the API; False = all of them.
+    """Write the settings of the sampling, without those that the model is known to refuse. own: True = the
+    client's own values are not fitted to the API's ranges (`_fit_sampling`), only those of the configuration.
     """
     sampling, report = request.sampling, target.report
     values = zip(_SAMPLING, _sampling_values(sampling), strict=True)

@@ -108,15 +108,12 @@ def encode_tier(tier: str | None, usage: dict[str, Any], report: Report, *, own:
 
 
 def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool) -> dict[str, Any]:
-    """Return the members of a Message, or of a stream's delta, that state the stop: `stop_reason`,
-    `stop_sequence` and, if `own` is True and details are stated, `stop_details`. If `stop` is None, the first
-    two are null. A reason that this protocol cannot express becomes `end_turn` and is reported as lost;
-    details of another dialect are reported as lost.
+    """Return the members of a Message, or of a stream's delta, that state the stop. stop: None = the members
+    are null. own: True = the answer comes from this dialect, so the provider's own word (`stop.raw`) and
+    details are written unchanged. called: True = the answer has calls of tools that the client runs; in an
+    answer of another dialect, `tool_use` then replaces `end_turn`.
 
-    own: True = the answer comes from this dialect, so the provider's own word for the reason (`stop.raw`), if
-    there is one, is written unchanged. called: True = the answer has calls of tools that the client runs; if
-    the answer comes from another dialect, `tool_use` is then written in place of `end_turn`, which is
-    reported as a change.
+    A reason that this protocol cannot express becomes `end_turn`. Losses and changes are reported.
     """
     out: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
     if stop is None:
@@ -144,10 +141,8 @@ def encode_stop(stop: ir.Stop | None, report: Report, *, own: bool, called: bool
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
     """Return the id of the answer for the client: `stated`, if the answer comes from this dialect (`own`) and
-    states an id; otherwise the gateway's id (`reply.id`). An id of another dialect that is replaced is
-    reported as a change.
-
-    Agents join messages of the same id, and the ids of other providers are not always unique.
+    states an id; otherwise the gateway's id (`reply.id`), because agents join messages of the same id, and
+    the ids of other providers are not always unique. A replaced id is reported as a change.
     """
     if stated is None:
         return reply.id

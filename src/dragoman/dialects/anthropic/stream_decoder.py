@@ -112,13 +112,12 @@ class AnthropicDecoder:
         self._state = "new"
 
     def feed(self, frame: bytes) -> _Events:
-        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer and
-        for `[DONE]`. An error becomes ir.Error. Any other event of unknown type becomes ir.Raw, or nothing
-        before `message_start`.
+        """Return the IR events for one frame, the JSON of one wire event; [] after the end of the answer. An
+        error becomes ir.Error. Any other event of unknown type becomes ir.Raw, or nothing before
+        `message_start`.
 
-        Raises WireError for an event of unknown form, and if the stream has too many open blocks or kept
-        values (`bounds`). Also raises it if an event of a known type comes before `message_start` and is
-        neither `ping` nor `error`.
+        Raises WireError for an event of unknown form, for an event of a known type before `message_start`
+        (except `ping` and `error`), and above the limits of `bounds`.
         """
         marked = type(frame) is ErrorFrame
         if not marked and frame.startswith(_BLOCK_DELTA) and (events := self._said(frame)) is not None:
@@ -430,11 +429,9 @@ _OPENS: dict[str, ir.Block] = {"text_delta": ir.Text(""), "thinking_delta": ir.T
 
 
 def _opened(kind: str, delta: dict[str, Any], state: _Open | None) -> ir.Block | None:
-    """Return the block that a delta with words opens, because the open block cannot hold them, or no block is
-    open; None = the delta opens no block. state: the open block that the delta names.
-
-    Some gateways write thinking into a block of text, and others continue a block that they have closed, or
-    never open a block. SGLang writes text with the index of a call that is open.
+    """Return the block that a delta with words opens, because the block with the delta's index cannot hold
+    them or is not open; None = the delta opens no block. state: the open block that the delta names. Some
+    gateways write thinking into a text, or text with the index of a call (SGLang), or open no block at all.
     """
     block = _OPENS.get(kind)
     if block is None or not (delta.get("text") or delta.get("thinking")):

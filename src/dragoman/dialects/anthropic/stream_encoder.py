@@ -227,10 +227,8 @@ class AnthropicEncoder(EventEncoder):
 
     def _begin_text(self, state: _Block, block: ir.Block, wire: dict[str, Any] | None) -> bytes:
         """Return the bytes of the start of a text or thinking block, which is empty, and of deltas with its
-        content so far.
-
-        wire: the encoded block with this content; this method changes it. None = the block has no content
-        yet, or none that is written.
+        content so far. wire: the encoded block with this content, which is changed; None = there is none to
+        write yet.
         """
         state.started = True
         member = "thinking" if isinstance(block, ir.Thinking) else "text"

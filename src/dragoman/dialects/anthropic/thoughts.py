@@ -32,12 +32,11 @@ def thoughts_in(request: ir.Request) -> list[str]:
 
 
 def reconcile(thoughts: Sequence[str], target: Target, body: _Wire, *, own: bool = False) -> str | None:
-    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses. For
-    servers that verify no signatures, nothing is changed.
-
-    thoughts: the IR paths of the thinking blocks in the messages. own: True = the messages are those of a
-    client of this dialect, whose thinking blocks nobody has changed; False = they were encoded from another
-    protocol's history. Returns the beta to name in the header `anthropic-beta`; None = no beta is needed.
+    """Change the body's `thinking` and messages so that Anthropic accepts them, and report losses; for
+    servers that verify no signatures, change nothing. Returns the beta to name in the header
+    `anthropic-beta`; None = no beta is needed. thoughts: the IR paths of the thinking blocks in the messages.
+    own: True = the messages are those of a client of this dialect; False = they were encoded from another
+    protocol's history.
     """
     facts, report = target.facts, target.report
     if not target.quirks.signatures:

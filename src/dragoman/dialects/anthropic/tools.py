@@ -84,14 +84,10 @@ def _provided(value: dict[str, Any], kind: str) -> ir.ProviderTool:
 
 
 def encode_tools(request: ir.Request, target: Target, body: dict[str, Any]) -> None:
-    """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice has the
-    mode "auto" or "any" and names the permitted tools, all other tools are left out. A wish about parallel
-    calls becomes the member `disable_parallel_tool_use` of `tool_choice`, unless the choice is "none". The
-    wish to permit them is not written without a choice, because this is the default. For a client of another
-    dialect, nothing is written if no tool can be written.
-
-    If the choice forces a tool call and the model is known to refuse this, the choice becomes "auto", and a
-    text in the body's `system` asks for the call. Raises WireError for a permitted free-text tool.
+    """Write `tools` and `tool_choice` into the body; losses and changes are reported. If the choice lists the
+    allowed tools, all other tools are left out. `disable_parallel_tool_use` of `tool_choice` says whether
+    parallel calls are permitted. A forced call that the model is known to refuse becomes "auto", and a text
+    in the body's `system` asks for the call. Raises WireError for an allowed free-text tool.
     """
     own, choice = states(request, NAME, "tools"), request.tool_choice
     free = own and states(request, NAME, "tool_choice") and states(request, NAME, "parallel")

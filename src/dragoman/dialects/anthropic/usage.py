@@ -173,10 +173,8 @@ def _others(iterations: Any, model: str | None) -> tuple[tuple[str, ir.Usage], .
 
 def encode_usage(usage: ir.Usage | None, report: Report, *, own: bool) -> dict[str, Any]:
     """Encode a `usage` object. Losses and changes are reported. usage: None = the provider stated none; the
-    two counts that the API requires are then 0, which is reported as a change.
-
-    own: True = the answer comes from this dialect. False = if `server_tool_use` is written, the counts that
-    Anthropic's clients take for granted (`_REQUIRED`) are added to it as 0 where they are missing.
+    two counts that the API requires are then 0. own: True = the answer comes from this dialect; False =
+    members of `server_tool_use` that Anthropic's clients take for granted (`_REQUIRED`) are added to it as 0.
     """
     if usage is None:
         report.change(

@@ -22,12 +22,9 @@ _WORD: Final = "-"
 
 def widened(wire: WireRequest, widens: frozenset[Wider]) -> WireRequest:
     """Return a copy of the request for `check`, without the values that some servers accept although `check`
-    refuses them. The request itself is not changed.
-
-    If `widens` has "temperature", a temperature of 0 to 2 is removed. If it has "budget_tokens" and
-    `thinking` states an integer `budget_tokens` or none, that budget becomes null and the type of the
-    thinking becomes "adaptive", unless the type is not a string. If it has "content", each content of a
-    message that is empty, null or missing becomes "-", and so does each empty text of its blocks.
+    refuses them. The request itself is not changed. "temperature" in `widens` removes a temperature of 0 to
+    2; "budget_tokens" makes a thinking with an integer budget, or none, adaptive without a budget; "content"
+    puts "-" in place of empty contents of messages and empty texts of their blocks.
     """
     body = dict(wire.body)
     if "temperature" in widens:

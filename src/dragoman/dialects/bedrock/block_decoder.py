@@ -71,9 +71,7 @@ def decode_mark(value: _Wire) -> ir.CacheMark | None:
 
 
 def decode_block(value: _Wire) -> ir.Block:
-    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged; so
-    does a block with a list of blocks inside if this is no list, or has an entry that is not an object.
-    """
+    """Decode one block. A block of an unknown kind or form becomes ir.Native, which holds it unchanged."""
     text = value.get("text")
     if type(text) is str and len(value) == 1:
         return ir.Text(text)

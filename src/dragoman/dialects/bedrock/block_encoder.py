@@ -34,12 +34,10 @@ _WORDS: Final = (ir.Text, ir.Refusal, ir.Json)
 
 
 class Scope(msgspec.Struct):
-    """What the block encoders know about the request or response that they write.
-
-    report: gets the losses and changes. own: True = the request or response came in this dialect, so nothing
-    needs repair. answer: True = a response for a client is written, False = a request. family: the family of
-    the model. names: the names of documents that are in use; each document needs another name. result: True =
-    the blocks are the content of a tool result; only such content may have JSON blocks.
+    """What the block encoders know about the request or response that they write. report: gets the losses and
+    changes. own: True = the request or response came in this dialect. answer: True = a response for a client
+    is written, False = a request. family: the family of the model. names: the names of documents that are in
+    use; each document needs another name. result: True = the blocks are the content of a tool result.
     """
 
     report: Report
@@ -56,12 +54,10 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_blocks(blocks: Iterable[tuple[ir.Block, str]], scope: Scope) -> list[_Wire]:
-    """Encode blocks, which come as (block, its IR path). Blocks that `encode_block` leaves out are not in the
-    result. Raises WireError for the first block that `encode_block` refuses.
-
-    The cache point of a mark follows its block, or the block before it if that block is left out. For content
-    of another dialect, a mark on a block inside a tool result or a document gives a cache point behind the
-    whole result or document, which gets at most one.
+    """Encode blocks, which come as (block, its IR path), each with the cache point of its mark
+    (`encode_mark`) behind it. Blocks that `encode_block` leaves out are not in the result, but their cache
+    points are. For content of another dialect, marks inside a tool result or a document give one cache point
+    behind the whole. Raises WireError for the first block that `encode_block` refuses.
     """
     out: list[_Wire] = []
     for block, where in blocks:
@@ -132,13 +128,11 @@ def encode_mark(mark: ir.CacheMark, scope: Scope, where: str, *, after: bool = T
 
 
 def encode_block(block: ir.Block, scope: Scope, where: str) -> _Wire | None:
-    """Encode one block, without its cache mark; None = the block is left out, and the loss is reported unless
-    the block is an empty text or a blank refusal. where: the block's IR path.
+    """Encode one block, without its cache mark; None = the block is left out, which is reported, except for
+    some blocks without words. where: the block's IR path.
 
-    In a request, raises WireError for a medium without content or of an unsupported type, for audio and video
-    of another dialect without a media type, for a medium that has only a URL outside of S3 or a file id that
-    is no address in S3, and for a call of a free-text tool. In a response, a medium that cannot be written is
-    left out, or its transcript is written in its place; both are reported as losses.
+    In a request, raises WireError for media that the API cannot take (for example without content, of an
+    unsupported type, or with only a URL outside of S3), and for a call of a free-text tool.
     """
     if scope.own and type(block) is ir.Text and block.form == "guarded":
         members = {shown(key): value for key, value in (block.extra or {}).get(NAME, {}).items()}
@@ -357,11 +351,9 @@ def _source_out(block: ir.Media, scope: Scope, where: str) -> _Wire:
 
 
 def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
-    """Return the `format` of a medium; None = it came in this dialect and states none. If no media type is
-    stated, that of an image is recognised by its data (otherwise PNG), and a document is assumed to be PDF,
-    or plain text if it has no `data`; this is reported as a change. If the medium came in another dialect,
-    raises WireError for a type that the API does not have, and for audio and video without a type. where: the
-    medium's IR path.
+    """Return the `format` of a medium; None = it came in this dialect and states none. A media type that is
+    not stated is assumed, which is reported as a change. If the medium came in another dialect, raises
+    WireError for a type that the API does not have, and for audio and video without a type.
     """
     mime = block.mime
     if mime is None:
@@ -387,10 +379,8 @@ def _format(block: ir.Media, scope: Scope, where: str) -> str | None:
 
 def _name(block: ir.Media, scope: Scope, where: str) -> str:
     """Return a name that the API accepts for a document and that no other document of the request has. A
-    changed or added name is reported. where: the document's IR path.
-
-    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html, read in 2026-11:
-    letters, digits, single blanks, hyphens, parentheses and brackets.
+    changed or added name is reported. where: the document's IR path. The rules, read in 2026-11:
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_DocumentBlock.html
     """
     stated = block.name or "document"
     name = _BLANKS.sub(" ", _NAMELESS.sub(" ", stated)).strip()[: _MOST_NAME - 8] or "document"

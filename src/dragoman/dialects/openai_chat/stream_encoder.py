@@ -41,9 +41,8 @@ from dragoman.dialects.reply import Reply
 
 _json = msgspec.json.Encoder().encode
 _CONSTANT: Final = ("service_tier", "system_fingerprint")
-"""Members that the chunks repeat as soon as they are known (`_more` names the exceptions). Other leftovers of
-the answer itself are sent at most once.
-"""
+"""Members that most chunks repeat as soon as they are known. Other leftovers of the answer itself are sent at
+most once."""
 
 
 class _Out(Out):
@@ -372,12 +371,6 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
     def _more(self, event: ir.More) -> bytes:
         """Save the members of a More event that this dialect can write for later chunks, and return b"". A
         chunk of their own would have no choices, but many clients always read `choices[0]`.
-
-        Members in `_CONSTANT` go into all later chunks, with these exceptions: a chunk with an error, and, in
-        candidates that have begun already, chunks that are made of constant bytes around a piece of text,
-        refusal, thinking or arguments (`_set_head`). All others go into the next chunk that begins or ends a
-        candidate; if none follows, into the last chunk of the stream. If an error ends the stream, they are
-        not sent.
         """
         self._restore(self._once, event.extra, "")
         self._set_head(self._constant(event.tier))
@@ -388,9 +381,8 @@ class ChatEncoder(ChunkEncoder[_Choice, _Out]):
         return self._chunk(b"", **members) if members else b""
 
     def _counts(self) -> dict[str, Any]:
-        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them. In
-        an answer of another dialect, known counts that the client's protocol lacks are reported as lost, also
-        if the client did not ask.
+        """Return {"usage": the counts}; {} if the counts are unknown, or the client did not ask for them.
+        Losses are reported.
         """
         if self._usage is None:
             return {}

@@ -187,15 +187,12 @@ def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def encode_tools(body: dict[str, Any], request: ir.Request, draft: Draft) -> None:
-    """Write the tools, the tool choice and `parallel_tool_calls` into the body. If a client of this dialect
-    used the older `functions`, its tools are written there. A web search of another dialect becomes
-    `web_search_options`, unless the provider refuses this member. Tools and tool choices that this dialect or
-    the provider does not have are reported as lost.
+    """Write the tools, the tool choice and `parallel_tool_calls` into the body; what this dialect or the
+    provider does not have is reported as lost. If a client of this dialect used the older `functions`, its
+    tools are written there. A web search of another dialect becomes `web_search_options`.
 
-    For a client of another dialect, a provider's tool that the tool choice does not allow is left out, which
-    is reported as a change. If then no entry of `tools` is written, the tool choice and `parallel_tool_calls`
-    are not written either. A choice of another mode than "auto" and "none", and `parallel` = False, are
-    reported as lost.
+    For a client of another dialect, a provider's tool that the tool choice does not allow is left out; and if
+    then no entry of `tools` is written, nor are the tool choice and `parallel_tool_calls`.
     """
     if request.tools is None:
         if request.tool_choice is not None and draft.own:

@@ -13,11 +13,9 @@ _MEMBERS: Final = {
 
 
 def locate(where: str) -> str:
-    """Return the JSON path for an IR path (`where`), such as `$.logit_bias` for `sampling.logit_bias` and
-    `$.max_tokens` for `max_output`. A path that this module does not translate gets `$.` in front.
-
-    The path of the second block of the first message becomes `$.suffix`. Any other path of a message, or
-    inside a message, becomes `$.prompt`.
+    """Return the JSON path for an IR path (`where`), such as `$.logit_bias` for `sampling.logit_bias`. The
+    second block of the first message is `$.suffix`; any other path of or inside a message becomes `$.prompt`.
+    A path that this module does not translate gets `$.` in front.
     """
     if (member := _MEMBERS.get(where)) is not None:
         return "$." + member

@@ -22,12 +22,9 @@ _OFFSET: Final = "text_offset"
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
     """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list `content`),
-    which llama.cpp writes here.
-
-    None = the IR cannot hold them: there is another member (in chat's form, one that is not null), or, of the
-    four lists, the tokens or their values are missing or empty, the lists differ in length, or the values or
-    the alternatives contain null (as for an echoed prompt). May raise one of `typed.OF_ANOTHER_SHAPE` for
-    other values of an unknown shape.
+    which llama.cpp writes here. None = the IR cannot hold them: there are other members, tokens or their
+    values are missing, the lists differ in length, or a value is null (as for an echoed prompt). May raise
+    one of `typed.OF_ANOTHER_SHAPE`.
     """
     if type(wire.get("content")) is list:
         alone = all(value is None for member, value in wire.items() if member != "content")
@@ -53,11 +50,9 @@ def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
 
 
 def encode_logprobs(tokens: Sequence[ir.Logprob], start: int) -> dict[str, Any]:
-    """Return the value of `logprobs`: four parallel lists. `top_logprobs` is None if all tokens state no
-    alternatives (`top` is None).
-
-    start: the offset of the first token, in characters of prompt and answer together. The offsets of later
-    tokens are counted from it. A token that has an offset as a leftover keeps its own.
+    """Return the value of `logprobs`: four parallel lists. `top_logprobs` is None if `top` of all tokens is
+    None. start: the offset of the first token, in characters of prompt and answer together. A token that has
+    an offset as a leftover keeps its own.
     """
     offsets: list[int] = []
     for token in tokens:

@@ -111,10 +111,9 @@ def portable(wire: WireRequest) -> None:
 
 def parts(request: ir.Request) -> Sequence[ir.Request]:
     """Split a request with several prompts into requests with one prompt and one answer each, for a provider
-    of another protocol. The requests have the order of the choices in the response: for each prompt, `n`
-    times the same request. The result is empty if the request has only one prompt, or prompts of token ids.
-
-    Raises WireError if this makes more than `_MOST_ANSWERS` requests.
+    of another protocol, in the order of the choices in the response: for each prompt, `n` times the same
+    request. [] = the request has only one prompt, or prompts of token ids. Raises WireError if this makes
+    more than `_MOST_ANSWERS` requests.
     """
     prompts = _prompts(request)
     times = request.sampling.n or 1
@@ -198,13 +197,9 @@ def echoed(request: ir.Request, candidate: int = 0) -> str:
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Return the request for an upstream of this dialect. Losses and changes are reported to `target.report`.
-    A request without a limit (`max_output` is None) gets the `max_tokens` of `_free_tokens`, because
-    otherwise the answer would end after 16 tokens.
-
-    Raises WireError, with a path in the IR, for content that a prompt cannot have: a message of the
-    assistant, a message after the user's, a tool (but in a request of this dialect, tools, which only the
-    configuration can add, are reported as lost), and any block except Text and Native, such as a medium. A
-    Native of another dialect is reported as lost.
+    A request without a limit (`max_output` is None) gets the `max_tokens` of `_free_tokens`. Raises
+    WireError, with a path in the IR, for content that a prompt cannot have, such as a message of the
+    assistant, a medium or, in a request of another dialect, a tool.
     """
     draft = Draft(target.report, target.quirks, target.facts, own=request.dialect == NAME)
     forms = (request.forms or {}) if draft.own else {}
@@ -229,11 +224,8 @@ def encode_request(request: ir.Request, target: Target) -> WireRequest:
 
 def _free_tokens(prompt: Any, facts: Facts) -> int:
     """Return the value of `max_tokens` for a request that states none: the model's limit or, if that is
-    unknown, `_ENOUGH`. prompt: in any of the API's forms.
-
-    If the model's context window is known, the value is at most the part of the window that the longest
-    prompt leaves free. For this, each byte of a text counts as one token, but a prompt as at most 3/4 of the
-    window.
+    unknown, `_ENOUGH`; but at most what the prompt (in any of the API's forms) leaves free of a known context
+    window, or a quarter of the window if that is more. Each byte of a text counts as one token.
     """
     most = facts.max_output or _ENOUGH
     if facts.context is None:

@@ -134,11 +134,9 @@ def _text(blocks: Sequence[ir.Block], draft: Draft, where: str) -> str:
 
 
 def answer_id(stated: str | None, reply: Reply, *, own: bool) -> str:
-    """Return the response id for the client.
-
-    It is the gateway's id (`reply.id`) if the upstream stated none, or if the upstream speaks another dialect
-    (not `own`) and the gateway's id begins with `cmpl-`, which is the usual form; then a change is reported.
-    Otherwise it is the upstream's id (`stated`).
+    """Return the response id for the client: the upstream's id (`stated`), or the gateway's (`reply.id`) if
+    the upstream stated none. The id of an upstream of another dialect is also replaced, which is reported as
+    a change, if the gateway's id begins with `cmpl-`, its usual form.
     """
     if stated is None:
         return reply.id

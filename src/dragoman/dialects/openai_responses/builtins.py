@@ -22,14 +22,12 @@ _Wire = dict[str, Any]
 
 
 class _Builtin(msgspec.Struct, frozen=True):
-    """One tool that this protocol defines and the client runs.
-
-    call, output: the types of the items for a call and for its output. prefix: the beginning of the ids of
-    call items. member: the member of a call item that holds the arguments, an object. fixed: members of this
-    object that the arguments of the function lack: they are added for the item, and removed if the item has
-    these values. beside: further members that are written into each call item. offered: makes a function from
-    the declared tool, or returns None (see the function `offered`). told: makes the text of a tool result
-    from an output item.
+    """One tool that this protocol defines and the client runs. call, output: the types of the items for a
+    call and for its output. prefix: the beginning of the ids of call items. member: the member of a call item
+    that holds the arguments, an object. fixed: members of this object that the function does not have: they
+    are added to the item, and left out of the arguments. beside: further members of each call item. offered:
+    makes a function from the declared tool, or returns None. told: makes the text of a tool result from an
+    output item.
     """
 
     call: str
@@ -47,11 +45,8 @@ class _Builtin(msgspec.Struct, frozen=True):
 
 def offered(tool: Mapping[str, Any]) -> ir.Function | None:
     """Return the function that replaces a declared tool at other protocols. tool: the tool in the client's
-    request.
-
-    None = the tool's type is none of `tool_search`, `local_shell`, `shell` and `apply_patch`. Also None: a
-    `shell` whose `environment` is an object of a type other than "local" or without a type; a `tool_search`
-    without `execution: "client"` or without an object `parameters`.
+    request. None = its type is not in this module, the client does not run it, or it is a `tool_search`
+    without an object `parameters`.
     """
     builtin = _BUILTINS.get(str(tool.get("type")))
     return None if builtin is None else builtin.offered(tool)
@@ -117,12 +112,9 @@ def _apply_patch(_: Mapping[str, Any]) -> ir.Function:
 
 
 def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
-    """Return the block that other protocols get in place of an item. This is the call or the result of one of
-    the tools in this module. For an item `additional_tools` it is a text.
-
-    None = the item has another type, or no string as `call_id` (as `id`, if it has no `call_id`), or an
-    `execution` other than "client" and null, or it is a call without an object of arguments. A shell's
-    `environment` is not read: a call of a shell that OpenAI runs gives a block, too.
+    """Return the block that other protocols get in place of an item: the call or the result of one of the
+    tools in this module, or a text for `additional_tools`. None = the item has another type, lacks an id or
+    its arguments, or its `execution` says that OpenAI runs it.
     """
     kind = str(item.get("type"))
     if kind == "additional_tools":
@@ -144,10 +136,8 @@ def stands_for(item: Mapping[str, Any]) -> ir.Block | None:
 
 def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
     """Convert a call with the name of one of the tools in this module to its item: (the item's type, the
-    beginning of the item's id, the item's members with the arguments). The id and the `call_id` are not among
-    these members.
-
-    None = the call has another name, or its arguments are not a JSON object. Empty arguments count as {}.
+    beginning of the item's id, the item's members with the arguments, without `id` and `call_id`). None = the
+    call has another name, or its arguments are not a JSON object. Empty arguments count as {}.
     """
     builtin = _BUILTINS.get(call.name)
     if builtin is None:

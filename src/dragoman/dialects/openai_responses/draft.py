@@ -41,10 +41,9 @@ class Draft(FamilyDraft):
         self, kind: str, prefix: str, item: ir.Item | None, where: str, *, status: bool = True
     ) -> dict[str, Any]:
         """Return a new wire item of the type `kind`, with the id, status, phase and leftovers of `item`.
-        item: None = there are none of these. where: the IR path of the item's block, for the report.
-
-        prefix: the beginning of the id that `mint` makes if `item` has no id. status: True = if `item` has no
-        status and `answer` is set, the status "completed" is written.
+        item: None = there are none of these. where: the IR path of the item's block, for the report. prefix:
+        the beginning of the id that `mint` makes if `item` has no id. status: True = if `item` has no status
+        and `answer` is set, the status "completed" is written.
         """
         out: dict[str, Any] = {"type": kind}
         stated = item or ir.Item()
@@ -76,12 +75,9 @@ class Draft(FamilyDraft):
         return out
 
     def mark(self, out: dict[str, Any], mark: ir.CacheMark, where: str) -> None:
-        """Write the cache mark `mark` into `out`, as `prompt_cache_breakpoint`. A mark of a client of this
-        dialect is written with its lifetime (`ttl`).
-
-        A mark of a client of another dialect is written without its lifetime, which is reported as lost. If
-        the provider has no breakpoints, this mark is not written and is reported as lost. where: the IR path
-        of the mark.
+        """Write the cache mark `mark` into `out`, as `prompt_cache_breakpoint`. The lifetime (`ttl`) of a
+        mark of another dialect is reported as lost, and so is the whole mark if the provider has no
+        breakpoints. where: the IR path of the mark.
         """
         if not self.own and self.quirks.cache_marks != "prompt_cache_breakpoint":
             self.report.lose(where, "the provider has no cache breakpoints", "hint")

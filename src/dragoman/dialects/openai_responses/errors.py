@@ -33,11 +33,8 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def fault_of(value: dict[str, Any] | bytes) -> Fault:
     """Return the fault of an error inside an answer or a stream. value: the body or the `error` event,
-    decoded or as JSON bytes; bytes that are not JSON give a fault, too.
-
-    An `error` event is flat ({type: "error", code, message, param}) or has an object `error`. If the error
-    states an HTTP status (on a WebSocket it does), the status also determines the fault's kind. In a decoded
-    event, `type` is ignored, because it is the type of the event.
+    decoded or as JSON bytes; bytes that are not JSON give a fault, too. An HTTP status that the error states
+    (on a WebSocket it does) also determines the fault's kind.
     """
     if isinstance(value, dict) and value.get("type") == "error":
         value = {key: kept for key, kept in value.items() if key not in {"type", "sequence_number"}}
@@ -90,11 +87,8 @@ def error_event(fault: Fault) -> dict[str, Any]:
 
 def failure_member(fault: Fault) -> dict[str, Any]:
     """Return the member `error` of a response object that failed: a code, the message, and the fault's
-    `error_id`, if there is one.
-
-    The code is the code that `error_member` returns, if it is a code that the gateway knows (`CODES`). If the
-    HTTP status of the fault's kind is 500 or more, the code must also be in `_FAILURES`. Otherwise the code
-    is "server_error".
+    `error_id`, if there is one. The code is that of `error_member` if a failed response may state it
+    (`CODES`, `_FAILURES`), otherwise "server_error".
     """
     member = error_member(fault)
     code = member["code"]

@@ -106,14 +106,10 @@ def encode_history(body: _Wire, request: ir.Request, draft: Draft) -> None:
 
 
 def _familiar(placed: list[tuple[str, _Wire]], draft: Draft) -> list[tuple[str, _Wire]]:
-    """Return the items without open reasoning, and without ids, that OpenAI refuses. placed: (IR path of the
-    message, item) pairs; the result consists of such pairs, too. Reasoning without encrypted content is left
-    out, which is reported as a loss. Ids that OpenAI would refuse (`has_strange_id`) are removed, also from
-    the argument's items, which is reported as a change.
-
-    OpenAI refuses a message or a call with an id if the reasoning that came before it is missing
-    (openai/openai-dotnet#1050). So all assistant messages and all calls of functions and custom tools that
-    follow the first left-out reasoning lose their ids.
+    """Return the (IR path of the message, item) pairs in a form that OpenAI accepts. Reasoning without
+    encrypted content is left out, which is reported as a loss. Ids that OpenAI would refuse are removed, also
+    from the argument's items, which is reported as a change: strange ones (`has_strange_id`), and those of
+    the model's messages and calls after left-out reasoning (openai/openai-dotnet#1050).
     """
     left: list[tuple[str, _Wire]] = []
     parted = False

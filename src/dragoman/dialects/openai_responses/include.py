@@ -25,10 +25,8 @@ _WHY_NOT: Final = "the provider rejects this for a model without reasoning"
 
 def included(asked: Iterable[str], facts: Facts, *, stored: bool) -> list[str]:
     """Return the values of `include` to send: first the value for encrypted reasoning, if the provider does
-    not store the response (`stored` is False) or `asked` has this value; then the other values in `asked`.
-
-    For a model that is known to have no reasoning (`facts`), the value for encrypted reasoning is always left
-    out.
+    not store the response (`stored` is False) or `asked` has this value, unless the model is known to have no
+    reasoning (`facts`); then the other values in `asked`.
     """
     words = list(asked)
     others = [word for word in words if word != ENCRYPTED]
@@ -40,11 +38,9 @@ def stateless(
     body: Mapping[str, Any], facts: Facts, quirks: Quirks
 ) -> tuple[dict[str, Any], tuple[Change, ...]]:
     """Return (edits, changes to report) for a relayed request. The edits make the request ask the provider to
-    store nothing, as far as the vendor accepts `store`.
-
-    body: the request as its client wrote it. edits: {member: new value} for `store` (False) and `include`;
-    `msgspec.UNSET` = the member is removed, because the vendor refuses it or because `include` would be
-    empty.
+    store nothing, as far as the vendor accepts `store`: {member: new value} for `store` and `include`, where
+    `msgspec.UNSET` removes a member that the vendor refuses, or an empty `include`. body: the request as its
+    client wrote it.
     """
     asked: list[str] = body.get("include") or []
     words = included(asked, facts, stored=False)

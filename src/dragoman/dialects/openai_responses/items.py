@@ -49,12 +49,8 @@ _CLIENT_SIDE: Final = frozenset(
 
 def decode_item(value: Any, where: str = "item") -> tuple[ir.Role, tuple[ir.Block, ...]]:
     """Return (the role of an item, its blocks). An item of an unknown type or form becomes one Native, with
-    all its members.
-
-    A message has the role that it states ("assistant" if this is none of the four roles), an output of a call
-    has "user", any other item of a known form has "assistant". A Native has "user" if the item is a result of
-    a tool in `builtins`, else the role that the item states. Without one, it is "user" if the type of the
-    item is missing or says that the client made it (such as `item_reference`), else "assistant".
+    all its members. A message has the role that it states ("assistant" if this is none of the four roles), an
+    output of a call has "user", and most other items have "assistant".
 
     Raises WireError if the item is not an object (at the path `where`), or if a part of a message or of a
     call's output is not an object.
@@ -196,13 +192,11 @@ def encode_items(
     *,
     parts: bool = False,
 ) -> list[_Wire]:
-    """Encode blocks as items, in order. Adjacent parts of messages whose `ir.Item`s are equal, or that all
-    have none, become one message. A block that cannot be written is left out and reported as lost. Raises
-    WireError for a medium of a request that no part can hold.
-
-    where: the IR path of the list of blocks. An entry None in `blocks` is skipped. role: the role of the
-    messages. parts: True = every block is written as a part of a message; False = only the blocks for which
-    `is_part` is true.
+    """Encode blocks as items, in order; None is skipped. Adjacent parts with equal `ir.Item`s, or without
+    one, become one message. A block that cannot be written is left out and reported as lost. Raises WireError
+    for a medium of a request that no part can hold. where: the IR path of the list of blocks. role: the role
+    of the messages. parts: True = every block is a part of a message; False = only those for which `is_part`
+    is true.
     """
     items: list[_Wire] = []
     open_message: _Wire | None = None
@@ -260,11 +254,9 @@ def encode_head(item: ir.Item | None, draft: Draft, where: str, role: ir.Role = 
 
 
 def encode_item(block: ir.Block, draft: Draft, where: str) -> _Wire | None:
-    """Encode a block that is not a part of a message as an item of its own. None, with a reported loss, if
-    the block cannot be written as an item.
-
-    Raises WireError for a tool result of a request with a medium that no part can hold. where: the block's IR
-    path.
+    """Encode a block that is not a part of a message as an item of its own; None = there is no item for it,
+    which is reported as a loss. Raises WireError for a tool result of a request with a medium that no part
+    can hold. where: the block's IR path.
     """
     write = _WRITE.get(type(block))
     if write is None:

@@ -64,18 +64,10 @@ def locate(where: str) -> str:
 
 
 def place(request: WireRequest, where: str) -> str:
-    """Return the JSON path, in this request, for an IR path (`where`). request: its body has passed the
-    checks.
-
-    A path of a block in a message, or of a field of this block, becomes the path of the part in `content`; if
-    `content` is not a list, the path of `content`. In any other item, the path of a part of the result
-    becomes the path in `output`, and the path of a field the path of the member with this name; if the item
-    lacks the member, the path of the item. A path behind `.item.` becomes the path of this member of the
-    item. The path of a message is the path of its item. If `input` is not a list, the result is `$.input` for
-    all of these paths.
-
-    The path of a tool in a namespace leads into the namespace. `previous` becomes `$.conversation` if the
-    request states a conversation and no previous response, else `$.previous_response_id`.
+    """Return the JSON path, in this request, for an IR path (`where`), as exact as the form of the request
+    permits. request: its body has passed the checks. A path into a message leads to the part in `content`, to
+    a member of the item, or to the item; it is `$.input` if `input` is not a list. The path of a tool may
+    lead into a namespace. `previous` becomes `$.conversation` if the request states only a conversation.
     """
     if where == "previous" and request.body.get("previous_response_id") is None:
         where = "conversation" if request.body.get("conversation") is not None else where

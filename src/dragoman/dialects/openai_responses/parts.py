@@ -42,10 +42,8 @@ def decode_parts(
     parts: Sequence[Any], where: str, *, said: bool = False, item: ir.Item | None = None
 ) -> tuple[ir.Block, ...]:
     """Decode the parts of a message or of a tool result to blocks. Raises WireError if a part is not an
-    object.
-
-    where: the path of the list of parts, for errors. said: True = the model wrote the message. item: the
-    `ir.Item` that every block gets; None = the blocks get none.
+    object. where: the path of the list of parts, for errors. said: True = the model wrote the message. item:
+    the `ir.Item` that every block gets; None = the blocks get none.
     """
     blocks = []
     for index, part in enumerate(parts):
@@ -124,11 +122,8 @@ def _medium(kind: Any, part: _Wire, item: ir.Item | None, known: frozenset[str],
 
 def _source(part: _Wire, *members: tuple[str, str]) -> dict[str, Any]:
     """Return the arguments of ir.Media for the source of a part's medium. members: the possible sources, each
-    as (member of the part, field of ir.Media).
-
-    A file id gives the field "file". A data URL gives "mime" and "data", whichever field `members` names. A
-    data URL that cannot be read or states no type gives "url". Any other text gives the field that `members`
-    names. Raises KeyError if the part has no source or several, TypeError if the source is not a string.
+    as (member of the part, field of ir.Media). A readable data URL that states its type gives "mime" and
+    "data". Raises KeyError if the part has no source or several, TypeError if the source is not a string.
     """
     stated = [(member, field) for member, field in members if part.get(member) is not None]
     if len(stated) != 1:
@@ -239,12 +234,9 @@ _READ: Final[dict[str, Callable[[_Wire, ir.Item | None], ir.Block]]] = {
 
 
 def encode_part(block: ir.Block, draft: Draft, where: str, *, said: bool = False) -> _Wire | None:
-    """Encode a block as a part of a message or of a tool result. said: True = the model wrote the message.
-    where: the block's IR path.
-
-    Text, Refusal, Media, Json and a Native of this dialect are encoded. None, with a reported loss, for any
-    other block. A medium that no part can hold gives None and a reported loss in an answer; in a request,
-    WireError is raised.
+    """Encode a block as a part of a message or of a tool result; None = it cannot be a part, which is
+    reported as a loss. Raises WireError for a medium of a request that no part can hold. said: True = the
+    model wrote the message. where: the block's IR path.
     """
     if isinstance(block, ir.Text):
         return encode_text(block, draft, where, said=said)
@@ -302,9 +294,9 @@ def encode_text(block: ir.Text, draft: Draft, where: str, *, said: bool) -> _Wir
 
 def encode_citation(citation: ir.Citation, text: str, draft: Draft, where: str) -> Any:
     """Encode a citation of `text` as an annotation. A citation that came in this dialect is written with the
-    members that it came with, except null ones. Any other citation becomes a `url_citation`, for the whole
-    text if it states no place in the text. If it has no URL, UNSET is returned and a loss is reported. where:
-    the citation's IR path.
+    members that it came with. Any other citation becomes a `url_citation`, for the whole text if it states no
+    place in the text; if it has no URL, UNSET is returned and a loss is reported. where: the citation's IR
+    path.
     """
     if citation.kind == "url" and draft.own:  # members that its provider left out are not added
         told: dict[str, Any] = {"url": citation.url, "title": citation.title}
@@ -363,13 +355,10 @@ def reads(media: ir.Media) -> bool:
 
 
 def encode_media(block: ir.Media, draft: Draft, where: str) -> _Wire:
-    """Return the part for a medium. A document that is given as text or as blocks becomes an `input_text`
-    with its text. Values that no part can state, such as a transcript, are reported as lost. where: the
-    block's IR path.
-
-    Raises WireError if no part can hold the medium: sound or video of another dialect, sound without data,
-    and any other medium without data and URL; an image or a document may have a file id instead, a document
-    also text.
+    """Return the part for a medium. A document that is given as text or as blocks becomes an `input_text`.
+    Values that no part can state, such as a transcript, are reported as lost. where: the block's IR path.
+    Raises WireError if no part can hold the medium, such as sound of another dialect or an image without
+    data, URL and file id.
     """
     out = _MEDIA[block.kind](block, draft, where)
     for member in ("context", "citable", "transcript", "expires"):

@@ -38,13 +38,10 @@ class Places:
 
     def find(self, kind: str, value: _Value) -> None:
         """Put `output_index` into an event that belongs to an item and does not state it. kind: the event's
-        type. value: the event, which is changed. Events of types that do not belong to an item are left as
-        they are.
-
-        An event belongs to the open item that has its id. If there is none, an event other than the beginning
-        of an item belongs to the last item of the fitting type to which an event belonged, if this item is
-        open. Otherwise the event begins an item, which gets the next number. An item is open until its
-        `response.output_item.done`. Raises WireError if too many items are open (`MOST_OPEN`).
+        type. value: the event, which is changed. The number is that of the open item with the event's id,
+        else (unless the event begins an item) that of the open item of the fitting type, else the next one.
+        An item is open until its `response.output_item.done`. Raises WireError if too many items are open
+        (`MOST_OPEN`).
         """
         item = value.get("item") if kind in (ADDED, DONE) else None
         if type(item) is dict:

@@ -23,14 +23,10 @@ def decode_reasoning(value: dict[str, Any]) -> ir.Reasoning:
 
 
 def encode_reasoning(body: dict[str, Any], wish: ir.Reasoning, draft: Draft) -> None:
-    """Write the reasoning settings (`wish`) into the body; losses and changes are reported.
-
-    For a client of this dialect the effort is written as stated. For a client of another dialect, and for an
-    effort from the configuration, it is the nearest effort that the model is known to support, and if the
-    model is known to have no reasoning, nothing is written at all.
-
-    A stated summary is written. Without a stated summary, a wish for visible reasoning becomes the summary
-    "auto".
+    """Write the reasoning settings (`wish`) into the body; losses and changes are reported. The effort that a
+    client of this dialect stated is written as it is; any other becomes the nearest one that the model is
+    known to support, and is left out if the model is known to have no reasoning. Without a stated summary, a
+    wish for visible reasoning becomes the summary "auto".
     """
     out: dict[str, Any] = {}
     own = draft.own and wish.form != MADE

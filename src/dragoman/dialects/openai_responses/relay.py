@@ -76,13 +76,8 @@ class ResponsesRelay(BodyRelay):
     """Edits relayed whole answers, and makes relays for streams."""
 
     def response(self, body: bytes, reply: Reply) -> tuple[bytes, ir.Usage | None]:
-        """Return (the body for the client, its usage). The usage is None if it is missing or unreadable.
-
-        Three kinds of members are replaced if the answer has them: the model's name, if the client gets
-        another name; the members in `SHOWN` that the client wrote (such as `store`), by the client's values;
-        the id, if the gateway has made one. `id` and `conversation` (`_ADDED`) are also added if the answer
-        lacks them.
-
+        """Return (the body for the client, its usage); None as the usage = it is missing or unreadable. The
+        model's name, the id and the members in `SHOWN` are replaced by the values for the client (`_edits`).
         Raises RequestFailed, with the usage, for an answer that states an error, WireError for a malformed
         answer.
         """
@@ -209,13 +204,9 @@ class ResponsesStreamRelay:
         return before + self._framed(kind.encode(), sent)
 
     def _begin(self, kind: str, frame: bytes) -> bytes:
-        """Return a `response.created` that must be sent before the first event of the answer; b"" = none: the
-        event is a `response.created` or a failure, or is not of the answer (`keepalive`). kind: the type of
-        an event before which nothing of the answer came. frame: its data, JSON.
-
-        The response object is the event's, as far as it has one, but with the state of a running answer
-        (`_RUNNING`). All later response objects get its id. Raises one of `UNREADABLE` or WireError if the
-        frame is malformed.
+        """Return a `response.created` that must be sent before the first event of the answer; b"" = none is
+        needed. All later response objects get the id that it states. kind: the type of the event. frame: its
+        data, JSON. Raises one of `UNREADABLE` or WireError if the frame is malformed.
         """
         if kind in _FAILURES or not kind.startswith("response."):
             return b""
@@ -268,11 +259,9 @@ class ResponsesStreamRelay:
         return self._framed(kind.encode(), frame)
 
     def _look(self, kind: str, frame: bytes) -> bytes:
-        """Return the frame for the client, after its edits. Sets `content`, `done`, `usage`, `tier` and
-        `_response`, the last response object. If the stream states no usage and `estimate` is set, the
-        terminal event gets an estimated usage. Raises RequestFailed for an `error` event and for a response
-        object that has failed, WireError or one of `UNREADABLE` for a malformed event. kind: the event's
-        type. frame: the event's data, JSON.
+        """Return the frame for the client, after its edits, and note what it states about the answer. Raises
+        RequestFailed for an `error` event and for a response object that has failed, WireError or one of
+        `UNREADABLE` for a malformed event. kind: the event's type. frame: the event's data, JSON.
         """
         if kind == "error":
             raise RequestFailed(fault_of(_decode(frame)))

@@ -157,10 +157,7 @@ def _decode_sampling(body: Mapping[str, Any], forms: dict[str, str], *, logprobs
 
 def encode_request(request: ir.Request, target: Target) -> WireRequest:
     """Encode a request. It asks the provider to store nothing, unless a client of this dialect wrote `store:
-    true`. A member that the vendor refuses is removed from the body, and is reported as lost unless its value
-    is the one that the gateway itself writes (`_OURS`). Other losses and changes are reported, too
-    (`target.report`).
-
+    true`. Members that the vendor refuses are left out. Losses and changes are reported (`target.report`).
     Raises WireError, with an IR path, for several candidates, audio or video output, or a medium that no part
     can hold.
     """

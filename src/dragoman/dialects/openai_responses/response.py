@@ -97,10 +97,8 @@ _LOST: Final = {
 
 def decode_response(body: dict[str, Any], _quirks: Quirks) -> ir.Response:
     """Decode a response object. An answer that failed after its first output is decoded, too; its fault is in
-    `error`. The second parameter is not used.
-
-    Raises RequestFailed for an answer that failed without output, and for an error in place of an answer.
-    Raises WireError for a malformed answer.
+    `error`. Raises RequestFailed for an answer that failed without output, and for an error in place of an
+    answer; WireError for a malformed answer. The second parameter is not used.
     """
     output = body.get("output")
     if type(output) is not list:
@@ -173,12 +171,9 @@ def decode_echo(body: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def decode_stop(body: Mapping[str, Any], blocks: Sequence[ir.Block]) -> ir.Stop | None:
-    """Return the reason why an answer with these blocks stopped. body: the response object. None = its status
-    is none of the following.
-
-    An incomplete answer has the reason "length" or "filter", or "other" for any other stated reason and for
-    none. A failed or cancelled answer has "error". A completed answer, and one without a status, has "tool"
-    if a block is a call for the client, else "end".
+    """Return the reason why an answer with these blocks stopped. body: the response object. A completed
+    answer, and one without a status, has "tool" if a block is a call for the client, else "end". None = its
+    status is none of `completed`, `incomplete`, `failed` and `cancelled`.
     """
     status = body.get("status")
     if status == "incomplete":
@@ -277,10 +272,9 @@ def wordless(block: ir.Block) -> bool:
 
 
 def _with_words(blocks: Sequence[ir.Block], draft: Draft, where: str) -> list[ir.Block | None]:
-    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text or a refusal,
-    and of reasoning that has nothing to show. An empty text that follows another replaced text is replaced,
-    too. The seal and the leftovers of a replaced block are reported, because they are not written. where: the
-    IR path of the list of blocks.
+    """Return the blocks, with None in place of each empty text (`wordless`) that follows a text, a refusal or
+    another replaced text, and of reasoning that has nothing to show. What a replaced block has besides is
+    reported. where: the IR path of the list of blocks.
     """
     kept: list[ir.Block | None] = []
     last: ir.Block | None = None
@@ -355,11 +349,9 @@ def response_object(
 
 
 def answer_id(stated: str | None, reply: Reply) -> str:
-    """Return the response id for the client.
-
-    This is the gateway's id (`reply.id`) if it begins with "resp_", or if the provider stated no id.
-    Otherwise it is the provider's id (`stated`). If the gateway's id replaces another one, a change is
-    reported.
+    """Return the response id for the client: the gateway's id (`reply.id`) if it begins with "resp_", or if
+    the provider stated no id; otherwise the provider's id (`stated`). If the gateway's id replaces another
+    one, a change is reported.
     """
     if stated is None:
         return reply.id
@@ -433,13 +425,10 @@ def _settle(
 
 
 def _echo(stated: Mapping[str, Any] | None, reply: Reply, *, own: bool) -> dict[str, Any]:
-    """Return the members of a response object that repeat the request.
-
-    own: True = the answer came in this dialect. The members are as the provider stated them (`stated`),
-    except that the members in `SHOWN` have the client's values, if the client wrote them.
-
-    own: False = the members are as the client wrote them, and `text`, `reasoning` and `tools` get their
-    missing fields (`_COMPLETE`). Members that the client did not write come from `DEFAULTS`.
+    """Return the members of a response object that repeat the request. own: True = the answer came in this
+    dialect, so they are as the provider stated them (`stated`), but those in `SHOWN` as the client wrote
+    them. False = they are as the client wrote them, with missing fields added (`_COMPLETE`); the others come
+    from `DEFAULTS`.
     """
     asked = reply.echo
     mine = {key: asked[key] for key in SHOWN if asked.get(key) is not None}
