@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
 
 from dragoman.ir.blocks import Extra, Value
+from dragoman.ir.credentials import redact
 
 Kind: TypeAlias = Literal[
     "invalid_request",
@@ -61,8 +63,10 @@ STATUS: dict[Kind, int] = {
 
 
 class Fault(Value, frozen=True):
-    """One failure. Whoever decodes an upstream's error replaces the credentials in its texts by "[redacted]",
-    as far as their form shows them; every encoder of errors does so again with `message`.
+    """One failure. Credentials in `message` and `param` are replaced by "[redacted]" when a fault is made, as
+    far as their form shows them (`credentials.redact`). So no way to a client, a log or a hook can show them,
+    and no encoder of errors has to think of it. Whoever decodes an upstream's error does the same with the
+    other texts.
 
     kind: what went wrong; the client's HTTP status follows from it (`STATUS`), unless the client's dialect
     defines another one. message: text for a person. code: the machine-readable code, which is OpenAI's code
@@ -85,11 +89,21 @@ class Fault(Value, frozen=True):
     extra: Extra = None
     error_id: str | None = None
 
+    def __post_init__(self) -> None:
+        if (message := redact(self.message)) != self.message:
+            msgspec.structs.force_setattr(self, "message", message)
+        if self.param is not None and (param := redact(self.param)) != self.param:
+            msgspec.structs.force_setattr(self, "param", param)
+
     def known_as(self, id_: str | None) -> Self:
         """Return the same fault with `error_id` set to `id_`. If `id_` is None or "" (the request has no id),
         return the fault unchanged.
         """
-        return msgspec.structs.replace(self, error_id=id_) if id_ else self
+        if not id_:
+            return self
+        known = copy(self)  # `replace` would redact the message again, which may quote megabytes of a request
+        msgspec.structs.force_setattr(known, "error_id", id_)
+        return known
 
     @property
     def http_status(self) -> int:

@@ -17,7 +17,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -92,13 +91,12 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. Secrets in the message are replaced. Other members than `message`
-    may be missing: `id` if the fault has no `error_id`, `code` if the other members and the status already
-    show the fault's kind.
+    """Return the error as a JSON object. Other members than `message` may be missing: `id` if the fault has
+    no `error_id`, `code` if the other members and the status already show the fault's kind.
 
     status: of the error response; None = the error is inside a stream.
     """
-    out: dict[str, Any] = {"message": redact(fault.message)}
+    out: dict[str, Any] = {"message": fault.message}
     if fault.type in _WORDS:
         out["error_type"] = fault.type
     if (_WORDS.get(fault.type or "") or _kind(read_body(out), status)) != fault.kind:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.diagnosis import kind_of
-from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import Body, blame_of, read_body, retry_after, retry_headers
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai.errors import error_member as chat_member
 from dragoman.ir import STATUS, Fault, Kind
@@ -125,8 +125,8 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 def error_members(fault: Fault) -> dict[str, Any]:
     """Return the members of an error in Mistral's form. They are a whole error body, or the data of a stream
-    event, or they are added to the body of an answer that has failed. Secrets in the message are replaced by
-    "[redacted]", as far as their form shows them. `error_id` is missing if the fault has none.
+    event, or they are added to the body of an answer that has failed. `error_id` is missing if the fault has
+    none.
     """
     shown = chat_member(fault)
     kind, code = _FACE.get(fault.kind, (shown["type"], shown["code"]))
@@ -135,7 +135,7 @@ def error_members(fault: Fault) -> dict[str, Any]:
         kind, code = fault.type or kind, own.get("code", code)
     error = {
         "object": "error",
-        "message": redact(fault.message),
+        "message": fault.message,
         "type": kind,
         "param": fault.param,
         "code": code,

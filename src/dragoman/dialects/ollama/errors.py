@@ -19,7 +19,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -103,12 +102,11 @@ def _placed(fault: Fault) -> str:
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     """Return the error as a JSON object: `error` (the text), and `error_id` if the fault has one. If the text
-    and the status do not show the fault's kind, the kind is written as `code`. In the text, secrets are
-    replaced by "[redacted]", as far as their form shows them; for an invalid value, its path stands before
-    the message if the message does not contain the last name in the path. status: the HTTP status of the
-    response; None = the error is in a stream.
+    and the status do not show the fault's kind, the kind is written as `code`. For an invalid value, its path
+    stands before the message if the message does not contain the last name in the path. status: the HTTP
+    status of the response; None = the error is in a stream.
     """
-    out: dict[str, Any] = {"error": redact(_placed(fault))}
+    out: dict[str, Any] = {"error": _placed(fault)}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind
     if fault.error_id is not None:

@@ -16,7 +16,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -79,15 +78,15 @@ def decode_fault(dialect: str, said: Body, message: str, status: int | None, wai
 
 
 def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
-    """Return OpenAI's error object for a fault: `message` (without secrets, as far as their form shows them),
-    `type`, `param`, `code`, and `error_id` if the fault has one (OpenAI's clients accept further members).
+    """Return OpenAI's error object for a fault: `message`, `type`, `param`, `code`, and `error_id` if the
+    fault has one (OpenAI's clients accept further members).
 
     words: kind of fault -> (type, code). The type is always from `words`. The fault's own code is written
     instead of the code in `words`, unless it is a known code of another kind of fault (`keeps_code`).
     """
     kind, code = words[fault.kind]
     error = {
-        "message": redact(fault.message),
+        "message": fault.message,
         "type": kind,
         "param": fault.param,
         "code": fault.code if fault.code is not None and keeps_code(fault) else code,
