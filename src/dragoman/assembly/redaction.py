@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from dragoman.dialects.failure import redact
+from dragoman.ir.credentials import redact
 
 REDACTED: Final = "[redacted]"
 _SHORTEST: Final = 8
@@ -27,7 +27,7 @@ _FORMS: Final = re.compile(
     r"|\b(?:rk|nvapi|csk|tgp|ghp|gho|ghs|github_pat|glpat|xox[abp])[-_][\w-]{12,}",
     re.DOTALL,
 )
-"""Matches keys and tokens of other kinds than those of model providers, which `dialects.failure.redact`
+"""Matches keys and tokens of other kinds than those of model providers, which `ir.credentials.redact`
 finds.
 """
 _NAMED: Final = re.compile(

@@ -52,7 +52,8 @@ class Shares:
         if not self._held[client]:
             del self._held[client]
         for waiting in self._waiting:
-            if self._may(waiting[0]):
+            # A cancelled request stays in the queue until its task runs again; its future is done already.
+            if not waiting[1].done() and self._may(waiting[0]):
                 self._waiting.remove(waiting)
                 self._note(waiting[0])
                 waiting[1].set_result(None)

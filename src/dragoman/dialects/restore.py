@@ -121,6 +121,12 @@ class Restorer:
             return [replace(event, block=self._renamed(event.block))]
         return [event]
 
+    def _broken_off(self, event: ir.Error) -> list[ir.Event]:
+        """Return the text that is held back of all open blocks, and then the error, which ends the answer."""
+        held = [one for place, seen in self._open.items() if (one := seen.broken_off(*place)) is not None]
+        self._open.clear()
+        return [*held, event]
+
     def _finish(self, event: ir.Finish) -> list[ir.Event]:
         """Return the event that ends a candidate, as a list. The stop reason "tool" becomes "end" if the
         candidate has called only the tool that holds the client's answer.
@@ -147,6 +153,7 @@ _TAKE: dict[type, Callable[[Restorer, Any], list[ir.Event]]] = {
     ir.TextDelta: Restorer._more,
     ir.Close: Restorer._end,
     ir.Finish: Restorer._finish,
+    ir.Error: Restorer._broken_off,
 }
 _TAKEN: Final = frozenset(_TAKE)
 _CONTINUING: Final = frozenset({ir.ArgsDelta, ir.TextDelta})
@@ -162,8 +169,10 @@ class ArgumentsReader(Protocol):
     def feed(self, text: str) -> str:
         """Return the client's text for the next piece of the arguments; "" = nothing can be returned now."""
 
-    def close(self) -> str:
-        """Return the rest of the client's text, after the last piece."""
+    def close(self, *, cut: bool = False) -> str:
+        """Return the rest of the client's text, after the last piece. cut: True = an error ends the answer,
+        so the arguments may be incomplete.
+        """
 
 
 class _EmulatedCall:
@@ -202,6 +211,13 @@ class _EmulatedCall:
         owed = self._reader.close()
         return [self._delta(event.index, owed, event.candidate), closed] if owed else [closed]
 
+    def broken_off(self, candidate: int, index: int) -> ir.Event | None:
+        """Return the event with the text that is held back, when an error ends the answer; None = no text
+        is.
+        """
+        owed = self._reader.close(cut=True)
+        return self._delta(index, owed, candidate) if owed else None
+
 
 class _Unfenced:
     """An open text block of the upstream. The client gets the text without the code fence around it."""
@@ -229,6 +245,13 @@ class _Unfenced:
             text = fence.feed(event.block.text) + fence.close()
             event = replace(event, block=replace(event.block, text=text))
         return [ir.TextDelta(event.index, owed, event.candidate), event] if owed else [event]
+
+    def broken_off(self, candidate: int, index: int) -> ir.Event | None:
+        """Return the event with the text that is held back, when an error ends the answer; None = no text
+        is.
+        """
+        owed = self._fence.close()
+        return ir.TextDelta(index, owed, candidate) if owed else None
 
 
 def _answer(call: ir.ToolCall, text: str) -> ir.Block:
@@ -286,8 +309,8 @@ _MAY_OPEN: Final = re.compile(r"\s{0,256}(?:`{0,3}|```(?:j|js|jso|json)?[ \t]{0,
 
 
 class WholeObject:
-    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote no arguments, the client
-    gets `{}`.
+    """An `ArgumentsReader` that passes all arguments unchanged. If the model wrote no arguments, and no error
+    ends the answer, the client gets `{}`.
     """
 
     __slots__ = ("_empty",)
@@ -299,8 +322,8 @@ class WholeObject:
         self._empty = self._empty and not text
         return text
 
-    def close(self) -> str:
-        return "{}" if self._empty else ""
+    def close(self, *, cut: bool = False) -> str:
+        return "{}" if self._empty and not cut else ""
 
 
 class ValueMember:
@@ -338,9 +361,9 @@ class ValueMember:
         self._held = text[last:]
         return text[:last]
 
-    def close(self) -> str:
+    def close(self, *, cut: bool = False) -> str:
         """Return the rest of the client's text, after the last piece. A last brace is part of it if the
-        object around the value has not ended.
+        object around the value has not ended. `cut` changes nothing.
         """
         return self._head.close() if self._extent.ended() else self._held or self._head.close()
 
@@ -352,23 +375,27 @@ class StringMember:
     unchanged, but an empty object, white space or an opening brace gives "".
     """
 
-    __slots__ = ("_done", "_head", "_held")
+    __slots__ = ("_all_empty", "_done", "_head", "_held")
 
     def __init__(self, name: str) -> None:
         self._head = _Head(f'{{{json.dumps(name)}:"')
         self._held = ""
         self._done = False
+        self._all_empty = True  # whether no text was returned of arguments that begin in another way
 
     def feed(self, text: str) -> str:
         """Take the next piece, and return the characters of the string that are complete. If the arguments
-        begin in another way, return their text, but "" for an empty object.
+        begin in another way, return their text; but an empty object is held back, because it may be all of
+        them.
         """
-        text = self._head.feed(text)
-        if self._head.state != "past":
-            return "" if _NO_MEMBER.fullmatch(text) else text
-        pieces: list[str] = []
-        text = self._held + text
+        text = self._held + self._head.feed(text)
         self._held = ""
+        if self._head.state != "past":
+            if self._all_empty and _NO_MEMBER.fullmatch(text):
+                self._held, text = text, ""
+            self._all_empty = self._all_empty and not text
+            return text
+        pieces: list[str] = []
         while text and not self._done:
             characters = _CHARACTERS.match(text)
             end = characters.end() if characters else 0
@@ -383,11 +410,12 @@ class StringMember:
                 text = text[2:]
         return "".join(pieces)
 
-    def close(self) -> str:
+    def close(self, *, cut: bool = False) -> str:
         """Return the rest of the client's text, after the last piece. Of the string, this is U+FFFD for the
         first half of a surrogate pair, otherwise "": half of an escape is dropped. If the arguments end
         within the expected beginning (`{"in`), this is their whole text, but "" for white space or an opening
         brace. If they began in another way, it is "", because `feed` has returned all of them.
+        `cut` changes nothing.
         """
         return "\ufffd" if _HIGH.match(self._held) else self._head.close()
 
@@ -408,7 +436,8 @@ _CHARACTERS: Final = re.compile(
 """Matches characters and escapes of a JSON string. A high surrogate is matched alone only if the text after
 it shows that it has no other half.
 """
-_NO_MEMBER: Final = re.compile(r"\s*\{\s*\}\s*")
+# White space is limited, because the object is held back and matched again for each piece.
+_NO_MEMBER: Final = re.compile(r"\s{0,256}\{\s{0,256}\}\s{0,256}")
 _HIGH: Final = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
 _HALF: Final = re.compile(
     r"(?:\\(?:u(?:[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?)?)?)?"

@@ -111,8 +111,9 @@ class Replies:
         of no such reply is charged separately.
 
         A reply that the message ends is accounted for, unless a later message may state its usage
-        (`heard.owed`). If a running reply is longer than was expected, more is reserved. Raises EndedByLimit
-        if a limit or a failing journal refuses that.
+        (`heard.owed`); then the reply whose usage was owed before is accounted for. If a running reply is
+        longer than was expected, more is reserved. Raises EndedByLimit if a limit or a failing journal
+        refuses that.
         """
         name, message = self._part_of(heard), heard.message
         reply = self._running.get(name)
@@ -136,6 +137,7 @@ class Replies:
         if heard.ends:
             self._end(name)
         elif heard.owed:
+            self._give_up()
             self._owed = self._running.pop(name)
         elif (growth := reply.growth) is not None and reply.said > growth.at:
             try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final, Literal, Self, TypeAlias
 
 import msgspec
 
 from dragoman.ir.blocks import Extra, Value
+from dragoman.ir.credentials import redact
 
 Kind: TypeAlias = Literal[
     "invalid_request",
@@ -60,9 +62,15 @@ STATUS: dict[Kind, int] = {
 """The HTTP status that the client gets for each kind of fault, unless its dialect defines another one."""
 
 
+LONGEST: Final = 8_000
+"""The most characters of a fault's message, and of its `param`. A client may send megabytes where a message quotes a value."""
+
+
 class Fault(Value, frozen=True):
-    """One failure. Whoever decodes an upstream's error replaces the credentials in its texts by "[redacted]",
-    as far as their form shows them; every encoder of errors does so again with `message`.
+    """One failure. Credentials in `message` and `param` are replaced by "[redacted]" when a fault is made, as
+    far as their form shows them (`credentials.redact`). So no way to a client, a log or a hook can show them,
+    and no encoder of errors has to think of it. Both texts are cut after LONGEST characters. Whoever decodes
+    an upstream's error does the same with the other texts.
 
     kind: what went wrong; the client's HTTP status follows from it (`STATUS`), unless the client's dialect
     defines another one. message: text for a person. code: the machine-readable code, where possible OpenAI's;
@@ -85,11 +93,21 @@ class Fault(Value, frozen=True):
     extra: Extra = None
     error_id: str | None = None
 
+    def __post_init__(self) -> None:
+        if (message := _shown(self.message)) != self.message:
+            msgspec.structs.force_setattr(self, "message", message)
+        if self.param is not None and (param := _shown(self.param)) != self.param:
+            msgspec.structs.force_setattr(self, "param", param)
+
     def known_as(self, id_: str | None) -> Self:
         """Return the same fault with `error_id` set to `id_`. If `id_` is None or "" (the request has no id),
         return the fault unchanged.
         """
-        return msgspec.structs.replace(self, error_id=id_) if id_ else self
+        if not id_:
+            return self
+        known = copy(self)  # `replace` would redact the message again
+        msgspec.structs.force_setattr(known, "error_id", id_)
+        return known
 
     @property
     def http_status(self) -> int:
@@ -97,6 +115,11 @@ class Fault(Value, frozen=True):
         client then gets instead.
         """
         return STATUS[self.kind]
+
+
+def _shown(text: str) -> str:
+    shown = redact(text[: 2 * LONGEST])  # before it is cut, because a part of a key is not recognised as one
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
 STOPPING: Final = Fault(

@@ -32,9 +32,9 @@ async def gather(first: dict[str, Any], target: str, fetch: Fetch, own: Own) -> 
     target: the path and query of this call to the provider. fetch: called for further pages. own: returns the
     objects of a page that the client may see. Errors of both are raised.
 
-    Raises RequestFailed (503) if the first `MOST_PAGES` pages contain no such objects and more pages follow.
-    A list of Mistral (pages with numbers) is read completely, from its first page on; RequestFailed is raised
-    if it has 100 × `MOST_PAGES` objects or more.
+    Raises RequestFailed (503) if the first `MOST_PAGES` pages contain no such objects and more pages follow,
+    and (502) if the provider's pages cannot be followed. A list of Mistral (pages with numbers) is read
+    completely, from its first page on; RequestFailed is raised if it has 100 × `MOST_PAGES` objects or more.
     """
     path, _, search = target.partition("?")
     query = dict(parse_qsl(search, keep_blank_values=True))
@@ -68,7 +68,8 @@ async def _linked(
     """Return a page of a list whose query can name the object after which a page begins, or before which it
     ends. The page is filled with the client's objects from further pages, up to the query's `limit` (if that
     is missing or no number: up to the size of the first page), but from at most `MOST_PAGES` pages. Raises
-    RequestFailed if none of these pages has objects of the client and more follow.
+    RequestFailed if none of these pages has objects of the client and more follow, and (502) if the object at
+    the end of a page, after which the next page begins, has no id.
     """
     forwards = not any(name in query for name in BEFORE)
     cursor = "after" if "object" in first else "after_id"  # OpenAI's or Anthropic's form
@@ -83,7 +84,9 @@ async def _linked(
                 raise RequestFailed(TOO_LONG)
             break
         last = entries[-1 if forwards else 0]
-        further: dict[str, str] = {**query, cursor: str(last["id"]), "limit": str(max(limit, _PAGE))}
+        if not isinstance(last, dict) or not isinstance(end := last.get("id"), str):
+            raise RequestFailed(_UNFOLLOWED)
+        further: dict[str, str] = {**query, cursor: end, "limit": str(max(limit, _PAGE))}
         page = await fetch(f"{path}?{urlencode(further)}")
         entries = page["data"] if isinstance(page.get("data"), list) else []
         found = await own(entries)
@@ -119,6 +122,12 @@ def _limit(query: dict[str, str], name: str, otherwise: int) -> int:
     return otherwise if number is None else number
 
 
+_UNFOLLOWED: Final = ir.Fault(
+    "upstream",
+    "The provider states that its list has more pages, but the object after which the next page begins has no"
+    " id.",
+    blame="upstream",
+)
 TOO_LONG: Final = ir.Fault(
     "unavailable",
     "The provider's account has too many objects of other clients to find yours in this list. Name what you"

@@ -192,9 +192,10 @@ class Conversation:
     def add(self, role: str, blocks: Sequence[ir.Block]) -> Sequence[bytes]:
         """Add the next message (its role and blocks), and return the digests (`call_digest`) of its calls of
         the client's tools, in order; empty = it has no such calls. A message that has only thinking is not
-        added, because some protocols have no such message.
+        added, because some protocols have no such message. A message whose texts are all empty counts as one
+        without texts.
         """
-        if len(blocks) == 1 and type(blocks[0]) is ir.Text:  # as most messages are
+        if len(blocks) == 1 and type(blocks[0]) is ir.Text and blocks[0].text:  # as most messages are
             text = _encoded(blocks[0].text)
             self._digest.update(b"%b text %d:%b" % (role.encode(), len(text), text))
             return ()

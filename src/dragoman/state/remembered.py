@@ -4,8 +4,7 @@ blocks of the provider's own tools.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,12 +28,12 @@ class Remembered:
         self.where = where
         self.used: set[int] = set()
         self._marks = marks
-        self._places: dict[object, deque[int]] = {}
+        self._places: dict[object, list[int]] = {}
         for place, piece in enumerate(kept.pieces):
             identity = piece.digest if piece.thinking is None else piece.thinking.sealed
-            self._places.setdefault(identity, deque()).append(place)
+            self._places.setdefault(identity, []).append(place)
             if piece.bare not in {b"", identity}:
-                self._places.setdefault(piece.bare, deque()).append(place)
+                self._places.setdefault(piece.bare, []).append(place)
 
     @property
     def lacks(self) -> bool:
@@ -121,10 +120,11 @@ class Remembered:
         texts = [block for block in blocks if isinstance(block, ir.Text)]
         cut = self._cut(texts[0]) if len(texts) == 1 and texts[0].sealed is None else {}
         placed.update(cut)
+        ahead: dict[object, Iterator[int]] = {}
         for block in blocks:
             if cut and isinstance(block, ir.Text):
                 continue
-            place = self._place(block, placed)
+            place = self._place(block, placed, ahead)
             if place is None:
                 rest.append(block)
             else:
@@ -150,9 +150,14 @@ class Remembered:
             cut[place] = _resealed(ir.Text(part) if left else replace(text, text=part), piece)
         return {} if left else cut
 
-    def _place(self, block: ir.Block, placed: Mapping[int, ir.Block]) -> int | None:
+    def _place(
+        self, block: ir.Block, placed: Mapping[int, ir.Block], ahead: dict[object, Iterator[int]]
+    ) -> int | None:
         """Return the index of the first piece with this block's digest (for thinking: with its seal) that is
         neither in `placed` nor in `used`; None = no such piece. A call without an id is found too.
+
+        ahead: for each digest that was looked for in this message, the indices that were not looked at yet.
+        Thus a message with many equal texts costs no more than the entry has pieces.
         """
         identity: object = None
         if isinstance(block, ir.Thinking):
@@ -161,12 +166,12 @@ class Remembered:
             identity = self._marks.call_digest(block)
         elif isinstance(block, ir.Text | ir.Media):
             identity = self._marks.block_digest(block)
-        places = None if identity is None else self._places.get(identity)
-        while places:
-            if places[0] not in placed and places[0] not in self.used:
-                return places[0]
-            places.popleft()  # a placed piece stays used, so its index is never needed again
-        return None
+        if identity is None:
+            return None
+        places = ahead.get(identity)
+        if places is None:
+            places = ahead[identity] = iter(self._places.get(identity, ()))
+        return next((place for place in places if place not in placed and place not in self.used), None)
 
     def _reach(self, placed: Mapping[int, ir.Block]) -> int:
         """Return the index before which pieces are put into this message: the index of the first unused call

@@ -89,12 +89,21 @@ _PARTS: Final[Mapping[Any, Wire]] = {
 
 
 def _parts(message: Mapping[str, Any]) -> list[Any]:
+    """Return a message's content as a list of complete parts. A message without a role is the model's: the
+    messages of clients are checked to have one. What a provider has sent in place of parts stays as it is.
+    """
     content = message.get("content")
     if isinstance(content, str):
-        content = [
-            {"type": "output_text" if message["role"] == "assistant" else "input_text", "text": content}
-        ]
-    return [{**_PARTS.get(part.get("type"), {}), **part} for part in content or ()]
+        kind = "output_text" if message.get("role", "assistant") == "assistant" else "input_text"
+        content = [{"type": kind, "text": content}]
+    return [_complete(part) for part in content] if isinstance(content, list) else []
+
+
+def _complete(part: Any) -> Any:
+    if not isinstance(part, dict):
+        return part
+    stated = part.get("type")
+    return {**(_PARTS.get(stated, {}) if isinstance(stated, str) else {}), **part}
 
 
 class _Named(msgspec.Struct, omit_defaults=True):

@@ -176,12 +176,12 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Return the bytes of one message with these headers, whose values become texts (type 7). A name must be
-    ASCII and must not have more than 255 characters, a value not more than 65,535 bytes in UTF-8.
+    """Return the bytes of one message with these headers, whose values become texts (type 7). A name must not
+    have more than 255 bytes in UTF-8, a value not more than 65,535.
     """
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
     written = b"".join(
-        b"%c%b\x07%b%b" % (len(name), name.encode(), struct.pack(">H", len(value.encode())), value.encode())
-        for name, value in headers.items()
+        b"%c%b\x07%b%b" % (len(name), name, struct.pack(">H", len(value)), value) for name, value in encoded
     )
     prelude = _PRELUDE.pack(_LEAST + len(written) + len(payload), len(written))
     whole = b"%b%b%b%b" % (prelude, _CHECKSUM.pack(zlib.crc32(prelude)), written, payload)

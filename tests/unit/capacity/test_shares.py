@@ -48,3 +48,14 @@ async def test_no_place_is_lost_with_those_that_leave() -> None:
     await asyncio.gather(gone, late, return_exceptions=True)
     assert shares.taken == 0
     await asyncio.wait_for(shares.take("d"), 1)
+
+
+async def test_a_place_passes_over_a_request_that_is_cancelled_in_the_same_moment() -> None:
+    shares = Shares(1, 1)
+    _, gone, late = await waiting(shares, "a", "b", "c")
+    gone.cancel()  # its task has not run since, so it still stands in the queue
+    shares.give_back("a")
+    await asyncio.sleep(0)
+    assert (gone.cancelled(), late.done(), shares.taken) == (True, True, 1)
+    shares.give_back("c")
+    assert shares.taken == 0

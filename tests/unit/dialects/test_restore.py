@@ -67,6 +67,7 @@ def test_a_string_is_unwrapped_at_any_split(
         ("", ""),
         ("{}", ""),
         ("{ }", ""),
+        (" {}\n ", ""),
         (" {", ""),
         # what the model was not asked for passes as it is
         ("plain words", "plain words"),
@@ -75,6 +76,9 @@ def test_a_string_is_unwrapped_at_any_split(
         ('{"b":2,"input":"x"}', '{"b":2,"input":"x"}'),
         ('{"in', '{"in'),
         ('"x"', '"x"'),
+        ('{"text": {}}', '{"text": {}}'),
+        ("{} {}", "{} {}"),
+        ("{}x", "{}x"),
         # what follows the string is no input of the tool
         ('{"input":"x","b":2}', "x"),
         ('{"input":"x"} there', "x"),
@@ -336,6 +340,8 @@ def test_the_grammar_holds_for_any_split(text: str, data: st.DataObject) -> None
 
 
 TOLD = Undo(told=True)
+FREE = Undo(custom=frozenset({(None, "shell")}))
+WRAPPED = Undo(answer="person", member="value")
 
 
 @pytest.mark.parametrize(("written", "seen"), FENCED)
@@ -379,6 +385,40 @@ def test_odd_escapes_do_not_depend_on_the_cuts(written: tuple[str, list[str]]) -
     whole, pieces = written
     head = '{"input":"'
     assert read(StringMember("input"), [head, *pieces]) == read(StringMember("input"), [head + whole])
+
+
+def test_an_empty_object_inside_of_other_arguments_stays() -> None:
+    assert read(StringMember("input"), ['{"text": ', "{}", "}"]) == '{"text": {}}'
+    assert read(StringMember("input"), ["{}", *[" "] * 300]) == "{}" + " " * 300
+
+
+@pytest.mark.parametrize(
+    ("undo", "block", "pieces", "held"),
+    [
+        (TOLD, ir.Text(""), ["```js"], "```js"),
+        (TOLD, ir.Text(""), ["```\n", "{", "``"], "``"),
+        (TOLD, ir.Text(""), ["```\n", "{", "\n```"], ""),
+        (FREE, call("shell"), ['{"input":"a', "\\ud83d"], "\ufffd"),
+        (FREE, call("shell"), ['{"inp'], '{"inp'),
+        (FREE, call("shell"), ['{"input":"a'], ""),
+        (WRAPPED, call("person"), ['{"value":{"a":1', "}"], "}"),
+        (WRAPPED, call("person"), ['{"value":{"a":1}', "}"], ""),
+        (WRAPPED, call("person"), ['{"val'], '{"val'),
+        (ANSWER, call("person"), [], ""),
+    ],
+)
+def test_what_is_held_back_of_open_blocks_comes_before_an_error(
+    undo: Undo, block: ir.Block, pieces: list[str], held: str
+) -> None:
+    delta = ir.TextDelta if isinstance(block, ir.Text) else ir.ArgsDelta
+    events = [ir.Start("t"), ir.Open(0, block), *(delta(0, piece) for piece in pieces)]
+    failed = ir.Error(ir.Fault("upstream", "broken off"))
+    assert ir.Error in Restorer(undo, Report("t")).takes
+    before = restored(undo, events)
+    *more, last = restored(undo, [*events, failed])[len(before) :]
+    assert last is failed
+    assert [one.text for one in more if isinstance(one, ir.TextDelta | ir.ArgsDelta)] == [held] * bool(held)
+    assert {type(one) for one in more} <= {ir.TextDelta if undo is not FREE else ir.ArgsDelta}
 
 
 @pytest.mark.parametrize("last", [ir.Error(ir.Fault("upstream", "broken off")), ir.End()])

@@ -386,6 +386,12 @@ STILL_WRONG: list[tuple[str, Members, str]] = [
     ("openai_chat", {"verbosity": 5}, "verbosity"),
     ("openai_chat", sound("no base64!"), "messages[0].content[0].input_audio.data"),
     ("openai_responses", {"tools": [{**FUNCTION, "name": 5}]}, "tools[0].name"),
+    ("openai_responses", {"tools": [{"type": []}]}, "tools[0].type"),
+    (
+        "openai_responses",
+        {"tools": [{"type": "namespace", "name": "a", "tools": [{"type": {}}]}]},
+        "tools[0].tools[0].type",
+    ),
     ("openai_chat", {"logprobs": -1}, "logprobs"),
     ("openai_chat", {"logit_bias": {"1": 999}}, "logit_bias.1"),
     ("openai_completions", {"logit_bias": {"1": 999}}, "logit_bias.1"),

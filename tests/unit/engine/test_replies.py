@@ -162,6 +162,21 @@ async def test_usage_that_comes_after_the_end_of_its_reply_counts_once() -> None
     assert [name for name, *_ in house.units()] == ["ex_1.2", "ex_1.1", "ex_1.3"]
 
 
+async def test_two_replies_at_once_may_be_owed_one_after_the_other() -> None:
+    house = House(Limit("per-key", "tokens", 10_000, "minute"))
+    for name in ("a", "b"):
+        await house.replies.begin(name)
+    for name in ("a", "b"):
+        await house.replies.heard(Heard("word", reply=name))
+        await house.replies.heard(Heard("{}", owed=True, reply=name))
+    assert [(name, units) for name, _, units, _ in house.units()] == [("ex_1.1", {"output": 2})]
+    await house.replies.heard(done(stated(10, 5)))
+    assert [(name, units) for name, _, units, _ in house.units()[1:]] == [
+        ("ex_1.2", {"input": 10, "output": 5})
+    ]
+    assert list(house.standing().values()) == [(17, 0)]
+
+
 @pytest.mark.parametrize("next_one", [True, False])
 async def test_a_reply_whose_usage_never_comes_is_estimated(next_one: bool) -> None:
     house = House(Limit("per-key", "tokens", 10_000, "minute"))

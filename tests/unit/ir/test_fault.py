@@ -2,10 +2,11 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 
 from dragoman import ir
-from dragoman.ir.fault import STATUS, Kind
+from dragoman.ir.fault import LONGEST, STATUS, Fault, Kind
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
@@ -22,3 +23,29 @@ def test_a_fault_is_known_by_the_id_of_its_request() -> None:
     assert fault.known_as("req_1").error_id == "req_1"
     assert fault.known_as(None) is fault
     assert fault.known_as("") is fault
+
+
+def test_a_fault_has_no_credentials_however_it_is_made() -> None:
+    fault = ir.Fault("upstream", "The key sk-proj-abcd1234 is bad.", param="headers.sk-proj-abcd1234")
+    assert (fault.message, fault.param) == ("The key [redacted] is bad.", "headers.[redacted]")
+    again = msgspec.structs.replace(ir.Fault("upstream", "Broken."), message="sk-proj-abcd1234")
+    assert again.message == "[redacted]"
+    told = msgspec.json.decode(b'{"kind": "upstream", "message": "sk-proj-abcd1234"}', type=ir.Fault)
+    assert told.message == "[redacted]"
+
+
+def test_a_message_that_quotes_megabytes_is_cut_and_shows_no_part_of_a_key() -> None:
+    key = "sk-" + "a1" * 40
+    fault = Fault("invalid_request", "x" * (LONGEST - 10) + " " + key + " y" * 10**6, param="p" * 10**6)
+    assert fault.message == "x" * (LONGEST - 10) + " [redacte…"
+    assert fault.param == "p" * LONGEST + "…"
+    assert msgspec.structs.replace(fault, code="c").message == fault.message
+
+
+def test_a_long_message_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may quote megabytes of a request."""
+    fault = ir.Fault("invalid_request", "Invalid value.", "invalid_value", "a")
+    monkeypatch.setattr("dragoman.ir.fault.redact", lambda text: pytest.fail(f"looked at {text} again"))
+    known = fault.known_as("req_1")
+    assert msgspec.structs.asdict(known) == {**msgspec.structs.asdict(fault), "error_id": "req_1"}
+    assert fault.error_id is None

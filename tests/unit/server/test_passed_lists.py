@@ -73,3 +73,15 @@ async def test_a_search_without_an_end_is_refused() -> None:
     with pytest.raises(RequestFailed) as caught:
         await listed("limit=1&after=0")
     assert (caught.value.fault.code, listed.asked) == ("list_too_long", MOST_PAGES)
+
+
+@pytest.mark.parametrize("last", [{"object": "file"}, "file-1", None, {"id": None}, {"id": {}}])
+async def test_a_page_that_cannot_be_followed_is_the_providers_fault(last: Any) -> None:
+    async def own(_: Sequence[Any]) -> list[Any]:
+        return []
+
+    listed = Listed(1, 1)
+    first = {"object": "list", "data": [{"id": "file-0"}, last], "has_more": True}
+    with pytest.raises(RequestFailed) as caught:
+        await gather(first, "/files?limit=2", listed.page, own)
+    assert (caught.value.fault.kind, caught.value.fault.blame, listed.asked) == ("upstream", "upstream", 0)

@@ -43,6 +43,8 @@ def test_nothing_of_another_tenant_is_found(answer: list[ir.Block], other: Marks
         ([ir.Thinking("hm"), ir.Text("a")], [ir.Text("a")]),
         ([ir.Text("a", sealed=seal("1"))], [ir.Text("a")]),
         ([call(arguments='{"a": 1}')], [call()]),
+        ([ir.Text("")], [ir.Text(""), ir.Text("")]),
+        ([ir.Text("")], [ir.Thinking("hm"), ir.Text("")]),
     ],
 )
 def test_what_clients_may_drop_is_no_part_of_a_conversation(

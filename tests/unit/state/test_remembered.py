@@ -216,6 +216,18 @@ def test_words_before_calls_may_be_a_message_of_their_own(words: str) -> None:
     assert not recalled.losses
 
 
+def test_equal_texts_before_a_call_keep_their_seals() -> None:
+    """The message is looked at twice: whether it is a part of the answer, and to put its parts back."""
+    first, second = (ir.Text("Hm. ", sealed=seal(data)) for data in "12")
+    memory = Memory()
+    memory.answered([first, second, call()])
+    apart = [ir.Message("assistant", sent) for sent in ((ir.Text("Hm. "), ir.Text("Hm. ")), (call(),))]
+    recalled = memory.recalled(replace(conversation(), messages=(USER, *apart, USER)))
+    assert blocks(recalled, 1) == [first, second]
+    assert blocks(recalled, 2) == [call()]
+    assert not recalled.losses
+
+
 def test_reasoning_that_the_client_shows_counts_once() -> None:
     """A client that sends `reasoning_content` back has the words; the signed original takes their place."""
     answer: list[ir.Block] = [thinking("1", "I think."), call()]

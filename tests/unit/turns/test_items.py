@@ -49,6 +49,10 @@ def test_what_clients_may_leave_out_is_shown() -> None:
     assert shown(role="user", content=[{"type": "input_image"}])["content"][0]["detail"] == "auto"
     assert shown(type="function_call", status="incomplete")["status"] == "incomplete"
     assert shown(type="function_call_output", status=None)["status"] == "completed"
+    assert shown(type="message", content="Hi")["content"] == [said]  # a provider's, without a role
+    odd = ["Hi", {"type": ["input_image"]}, None]
+    assert shown(type="message", content=odd)["content"] == odd
+    assert shown(type="message", content=7)["content"] == []
     assert shown(type="reasoning", summary=[]) == {"type": "reasoning", "id": "a_1", "summary": []}
 
 

@@ -153,3 +153,7 @@ def test_the_judgement_of_botocore() -> None:
     assert [payload for _, payload in told[:2]] == [b'{"role":"assistant"}', SECOND[-4 - 23 : -4]]
     assert told[0][0][":event-type"] == "messageStart"
     assert told[3][0][":exception-type"] == "throttlingException"
+
+
+def test_lengths_of_headers_are_in_bytes() -> None:
+    assert read_message(message({"größe": "é", "next": "x"}, b"{}")) == ({"größe": "é", "next": "x"}, b"{}")

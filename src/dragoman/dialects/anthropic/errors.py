@@ -20,7 +20,6 @@ from dragoman.dialects.failure import (
     blame_of,
     kind_of_status,
     read_body,
-    redact,
     retry_after,
     retry_headers,
 )
@@ -231,11 +230,11 @@ def _status(fault: Fault) -> tuple[int, str]:
 
 
 def _message(fault: Fault) -> str:
-    """Return the fault's message without credentials (`redact`). `PARAM: ` is put in front, where PARAM is
-    the fault's `param`, unless the message begins with that name. The message for "context_length" gets the
-    API's words for a long prompt at its end, unless it has them.
+    """Return the fault's message for a client. `PARAM: ` is put in front, where PARAM is the fault's `param`,
+    unless the message begins with that name. The message for "context_length" gets the API's words for a long
+    prompt at its end, unless it has them.
     """
-    text = redact(fault.message)
+    text = fault.message
     if fault.kind == "context_length" and not any(words in text.lower() for words in _TOO_LONG):
         text += _SUFFIX
     if fault.param is not None and not text.startswith(fault.param):

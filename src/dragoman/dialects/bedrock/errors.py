@@ -24,7 +24,6 @@ from dragoman.dialects.failure import (
     blame_of,
     kind_of_status,
     read_body,
-    redact,
     retry_after,
     retry_headers,
 )
@@ -210,7 +209,7 @@ def _shown(fault: Fault) -> tuple[int, str]:
 
 
 def _members(fault: Fault) -> dict[str, Any]:
-    text = redact(fault.message)
+    text = fault.message
     status, name = _shown(fault)
     out: dict[str, Any] = {"message": text, **(fault.extra or {}).get(NAME, {})}
     if _kind(name, text, status) != fault.kind:

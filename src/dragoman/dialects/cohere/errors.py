@@ -17,7 +17,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -93,12 +92,12 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
-    """Return the error as a JSON object. Secrets in the message are replaced. Only `message` is always there:
+    """Return the error as a JSON object. Only `message` is always there:
     `code`, for example, is missing if the other members and the status already show the fault's kind.
 
     status: of the error response; None = the error is inside a stream.
     """
-    out: dict[str, Any] = {"message": redact(fault.message)}
+    out: dict[str, Any] = {"message": fault.message}
     if fault.type in _WORDS:
         out["error_type"] = fault.type
     if (_WORDS.get(fault.type or "") or _kind(read_body(out), status)) != fault.kind:

@@ -22,7 +22,6 @@ from dragoman.dialects.failure import (
     blame_of,
     kind_of_status,
     read_body,
-    redact,
     retry_after,
     retry_headers,
 )
@@ -265,7 +264,7 @@ def error_body(fault: Fault) -> dict[str, Any]:
 
 
 def _message(fault: Fault) -> str:
-    text = redact(fault.message)
+    text = fault.message
     return text if fault.param is None or fault.param in text else f"{fault.param}: {text}"
 
 
@@ -274,7 +273,7 @@ def _stated(fault: Fault) -> Iterator[dict[str, Any]]:
     reason = (fault.code or fault.kind).upper()
     yield {"@type": _TYPE + "ErrorInfo", "reason": reason, "domain": _OURS, "metadata": told}
     if fault.param is not None:
-        violation = {"field": fault.param, "description": redact(fault.message)}
+        violation = {"field": fault.param, "description": fault.message}
         yield {"@type": _TYPE + "BadRequest", "fieldViolations": [violation]}
     if fault.retry_after is not None:
         yield {"@type": _TYPE + "RetryInfo", "retryDelay": f"{fault.retry_after:g}s"}

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman.dialects.diagnosis import kind_of
-from dragoman.dialects.failure import Body, blame_of, read_body, redact, retry_after, retry_headers
+from dragoman.dialects.failure import Body, blame_of, read_body, retry_after, retry_headers
 from dragoman.dialects.mistral.terms import NAME
 from dragoman.dialects.openai.errors import error_member as chat_member
 from dragoman.ir import STATUS, Fault, Kind
@@ -134,7 +134,7 @@ def error_members(fault: Fault) -> dict[str, Any]:
         kind, code = fault.type or kind, own.get("code", code)
     error = {
         "object": "error",
-        "message": redact(fault.message),
+        "message": fault.message,
         "type": kind,
         "param": fault.param,
         "code": code,

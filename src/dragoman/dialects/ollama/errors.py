@@ -19,7 +19,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -105,7 +104,7 @@ def error_members(fault: Fault, status: int | None = None) -> dict[str, Any]:
     and the status do not show the fault's kind, the kind is written as `code`. status: the HTTP status of the
     response; None = the error is in a stream.
     """
-    out: dict[str, Any] = {"error": redact(_placed(fault))}
+    out: dict[str, Any] = {"error": _placed(fault)}
     if _kind(read_body(out), status) != fault.kind:
         out["code"] = fault.kind
     if fault.error_id is not None:

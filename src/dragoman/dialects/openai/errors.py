@@ -16,7 +16,6 @@ from dragoman.dialects.failure import (
     Body,
     blame_of,
     read_body,
-    redact,
     retry_after,
     retry_headers,
     stated_status,
@@ -87,7 +86,7 @@ def encode_fault(fault: Fault, words: Words) -> dict[str, Any]:
     """
     kind, code = words[fault.kind]
     error = {
-        "message": redact(fault.message),
+        "message": fault.message,
         "type": kind,
         "param": fault.param,
         "code": fault.code if fault.code is not None and keeps_code(fault) else code,

@@ -69,9 +69,7 @@ def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, s
 
 
 def error_member(fault: Fault) -> dict[str, Any]:
-    """Return the error object for a client: the member `error` of an error body. What `redact` recognises as
-    a secret is removed from the message.
-    """
+    """Return the error object for a client: the member `error` of an error body."""
     return encode_fault(fault, _WORDS) | shown_members(fault)
 
 

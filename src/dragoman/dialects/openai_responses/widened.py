@@ -92,7 +92,7 @@ def _names(body: _Body) -> None:
 
 
 def _named(tool: Any, name: str, renamed: dict[str, str]) -> Any:
-    if type(tool) is not dict or tool.get("type") not in _NAMED:
+    if type(tool) is not dict or type(kind := tool.get("type")) is not str or kind not in _NAMED:
         return tool
     out = dict(tool)
     if type(stated := out.get("name")) is str and stated:
