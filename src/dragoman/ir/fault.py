@@ -63,7 +63,8 @@ STATUS: dict[Kind, int] = {
 
 
 LONGEST: Final = 8_000
-"""The most characters of a fault's message, and of its `param`. A client may send megabytes where a message quotes a value."""
+"""The most characters of a fault's message, and of its `param`. A message may quote a value of the request,
+which may have megabytes."""
 
 
 class Fault(Value, frozen=True):

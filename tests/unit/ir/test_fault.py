@@ -37,7 +37,7 @@ def test_a_fault_has_no_credentials_however_it_is_made() -> None:
 def test_a_message_that_quotes_megabytes_is_cut_and_shows_no_part_of_a_key() -> None:
     key = "sk-" + "a1" * 40
     fault = Fault("invalid_request", "x" * (LONGEST - 10) + " " + key + " y" * 10**6, param="p" * 10**6)
-    assert fault.message == "x" * (LONGEST - 10) + " [redacte…"
+    assert fault.message == "x" * (LONGEST - 10) + " [redacted…"
     assert fault.param == "p" * LONGEST + "…"
     assert msgspec.structs.replace(fault, code="c").message == fault.message
 
