@@ -223,8 +223,9 @@ class FileJournal:
 
     def state(self) -> dict[str, Any]:
         """Return the fields that `/health` shows: `kind`, `healthy` (False while writing or syncing fails,
-        and after a record was lost), `last_error` (None = none), `in_memory` (the number of records that wait
-        in memory), `lost` (the number of lost records).
+        and after a record was lost), `last_error` (why writing or syncing fails now; None = it works, also
+        after earlier failures and lost records), `in_memory` (the number of records that wait in memory),
+        `lost` (the number of lost records).
         """
         error = self.last_error or self._sync_failed
         return {

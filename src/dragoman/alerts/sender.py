@@ -89,7 +89,7 @@ class Alerts:
 
     async def close(self) -> None:
         """Stop all receivers, also in the middle of a try. Unsent alerts are not sent; the log has their
-        messages.
+        messages. An alert in the middle of a try is logged as unsent, too, but its receiver may have it.
         """
         receivers, self._receivers = self._receivers, []
         for receiver in receivers:

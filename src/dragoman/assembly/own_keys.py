@@ -90,10 +90,10 @@ class OwnAccounts:
         return known[1]
 
     def passage(self, caller: Caller | None, passage: Passage) -> Passage | None:
-        """Return the passage with the key that the client's tenant has brought for the passage's provider;
-        None = there is no tenant or no such key, or the configuration no longer has the provider. Otherwise
-        raises RequestFailed if the key cannot be used, or an operator has disabled the provider. caller: None
-        = the client has no key.
+        """Return the passage with the key that the client's tenant has brought for the passage's
+        provider. None = there is no tenant or no such key, or the configuration no longer has the
+        provider. Raises RequestFailed if there is such a key, but it cannot be used, or an operator
+        has disabled the provider. caller: None = the client has no key.
         """
         tenant = None if caller is None else caller.tenant
         brought = self._of.get(tenant, {}).get(passage.name) if tenant is not None else None

@@ -146,10 +146,11 @@ def _environment_key() -> str | None:
 async def _run(
     terminal: Terminal, target: _Target, model: str | None, *, shows_stream: bool
 ) -> tuple[Spoken, list[Outcome], str | None]:
-    """Find out the protocol if `target` does not state it, and run the protocol's checks. Prints each outcome
-    at once, unless `--json` is set. Returns the protocol, the outcomes, and the model that was asked; None =
-    no model was chosen. model: the model to ask, None = choose one. shows_stream: whether to print the text
-    of streams. Raises Failure if the server refuses the key.
+    """Find out the protocol if `target` does not state it, and run the protocol's checks. Prints each
+    outcome at once, unless `--json` is set. Returns the protocol, the outcomes, and the model: the
+    given one (even if no check came to ask it), or the chosen one; None = no model was chosen. model:
+    the model to ask, None = choose one. shows_stream: whether to print the text of streams. Raises
+    Failure if the server refuses the key.
     """
     there = target.spoken or await spoken(target.base, target.key)
     _introduce(terminal, target, there)

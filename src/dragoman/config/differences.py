@@ -94,8 +94,8 @@ def certificates(config: Config) -> tuple[Path, ...]:
 
 
 def digest(file: Path | str | None) -> str | None:
-    """Return the SHA-256 of a file's content (of its first 4 MB). None = `file` is None, or names no regular
-    file, or one that cannot be read.
+    """Return the SHA-256 of a file's content (of its first 4 MB). None = `file` is None, or names
+    no regular file, or one that cannot be read. Raises ValueError for a path with a NUL character.
     """
     if file is None:
         return None

@@ -52,9 +52,10 @@ def refuse(request: ir.Request, facts: Facts) -> ir.Fault | None:
 
 
 def needs(request: ir.Request) -> frozenset[Capability]:
-    """Return the capabilities that the model needs for this request. A capability is needed for images, audio
-    and documents in the prompt (those that `_media` yields), for images and audio in the answer, for
-    structured output (a JSON schema), for tools and for thinking. No capability is needed for videos.
+    """Return the capabilities that the model needs for this request. A capability is needed for
+    images, audio and documents in the prompt (those that `_media` yields), for images and audio in
+    the answer, for an answer that must obey a JSON schema, for tools and for thinking. No
+    capability is needed for videos, nor for JSON without a schema.
     """
     output = request.output
     found: set[Capability] = {_OF_KIND[media.kind] for _, media in _media(request) if media.kind in _OF_KIND}

@@ -229,9 +229,11 @@ class Turn(Protocol):
         ...
 
     async def kept(self, answer: AnswerContext, ending: Ending) -> bool:
-        """Store the answer. This is called only if `keeps` is True, before the last bytes of the answer are
-        sent. ending: the answer as the client reads it. Return False if the answer should have been stored
-        but was not, otherwise True. Raises RequestFailed if the answer cannot be added to its conversation.
+        """Store the answer. This is called only if `keeps` is True, before the last bytes of the
+        answer are sent. ending: the answer as the client reads it. Return False if the client must
+        be told that the answer was not stored although it should have been, otherwise True. A turn
+        whose clients are not told this (that of stored chat completions) returns True also if
+        storing has failed. Raises RequestFailed if the answer cannot be added to its conversation.
         """
         ...
 

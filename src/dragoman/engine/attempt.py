@@ -59,7 +59,10 @@ class Attempt(msgspec.Struct, frozen=True):
 
     @property
     def exchange(self) -> Exchange:
-        """The record of the whole exchange."""
+        """The record of the whole exchange. In a race (`engine.race`) it is this attempt's copy of
+        the record: of what is set in it, only the fields in `race._NOTED` reach the exchange's own
+        record, and only if this attempt decides how the exchange ends.
+        """
         return self.asked.exchange
 
     @property

@@ -309,15 +309,17 @@ class Delivery:
     # --- Keeping the answer ------------------------------------------------------------------------
 
     async def _kept_as(self, told: dict[str, Any], reply: Reply) -> dict[str, Any]:
-        """Let the request's turn store a whole answer, the JSON object `told`. Return `told`; if the answer
-        should have been stored but was not, a copy of `told` with `"store": false`.
+        """Let the request's turn store a whole answer, the JSON object `told`. Return `told`; if
+        the client must be told that the answer was not stored (`Turn.kept`), a copy of `told` with
+        `"store": false`.
         """
         return told if await self.kept(Ending(told), reply) else {**told, "store": False}
 
     async def kept(self, ending: Ending, reply: Reply) -> bool:
-        """If the request's turn keeps answers, let it store the answer; if there is a running attempt, this
-        makes it final. Return False if the answer should have been stored but was not, otherwise True. Raises
-        RequestFailed if the answer cannot be added to its conversation.
+        """If the request's turn keeps answers, let it store the answer; if there is a running
+        attempt, this makes it final. Return False if the client must be told that the answer was
+        not stored (`Turn.kept`), otherwise True. Raises RequestFailed if the answer cannot be added
+        to its conversation.
         """
         turn = self.turn
         if turn is None or not turn.keeps:

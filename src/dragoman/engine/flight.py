@@ -206,8 +206,10 @@ class Flight(msgspec.Struct, eq=False):
             candidate, backend = other, None
 
     def _is_bounded(self, candidate: Candidate) -> bool:
-        """Whether `_limited` has to be called before an attempt at this candidate. False if nothing is
-        accounted for or reserved for the operation.
+        """Whether `_limited` has to be called before an attempt at this candidate: it is one of a fallback,
+        its deployment or provider has limits, the exchange has turned to another route, or it has to
+        reserve something again before its next attempt. Always False if the operation reserves nothing,
+        or if the exchange has no meter.
         """
         meter, name = self.delivery.meter, candidate.deployment.name
         if meter is None or self.way.reserves == "nothing":

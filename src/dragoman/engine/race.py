@@ -136,8 +136,9 @@ class Race:
     def start(
         self, contender: Contender, attempt: Coroutine[Any, Any, None], ended: Callable[[], None]
     ) -> None:
-        """Start an attempt in a task. contender: its delivery. attempt: its work. ended: frees what the
-        attempt holds; `close` calls it also if the attempt never ran, or has freed everything itself.
+        """Start an attempt in a task. contender: its delivery. attempt: its work. ended: frees what
+        the attempt holds. `close` always calls it, once, also if the attempt never ran, or has
+        freed everything itself.
         """
         self._foremost = contender
         task = spawn(_told(attempt), f"attempt of {self.exchange.id}")

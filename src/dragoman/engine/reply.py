@@ -232,7 +232,9 @@ class Books:
 
 
 def _soft(applied: Applied, now: float) -> Sequence[Claim]:
-    """Return claims of the amount 0 on the limits of tokens and of money. No limit refuses them."""
+    """Return claims of the amount 0 on the limits of tokens and of money. They count as claims on soft
+    limits, so they are never refused, not even if a hard limit is exceeded already.
+    """
     claims = applied.of_usage(0, 0, 0, now)
     return [one._replace(limit=msgspec.structs.replace(one.limit, hard=False)) for one in claims]
 

@@ -178,8 +178,10 @@ class Sharing:
         return ChainMap(known, *self._health.own.values())  # type: ignore[arg-type]  # it is only read
 
     def _forget(self, now: float) -> None:
-        """Forget the marks whose time has been over for long (`_OVER` and the longest pause of a breaker). If
-        more than `_MOST // 2` marks are left, keep only the latest `_MOST // 2`. now: monotonic seconds.
+        """Forget old marks: those for which `_OVER` and the longest pause of a breaker have passed since
+        their time was over, or since they were made, whichever is later. So a mark that says that a fact
+        does not hold (`until` is 0) is kept as long after it was made. If more than `_MOST // 2` marks are
+        left, keep only the latest `_MOST // 2`. now: monotonic seconds.
         """
         pause_max = self._health.breakers.limits.pause_max
         kept = [mark for mark in self._marks.values() if now - max(mark.at, mark.until) < _OVER + pause_max]

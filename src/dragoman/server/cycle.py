@@ -313,8 +313,9 @@ class Cycle(Link):
         self._finish(data)
 
     def _finish(self, data: bytes) -> None:
-        """Write the last bytes of the answer, after the head if it is not written yet. Close the connection
-        unless `keep_alive` is set, and tell the connection that this request has been answered.
+        """Write the last bytes of the answer, after the head if it is not written yet. Then close
+        the connection unless `keep_alive` is set, and at last tell the connection that this request
+        has been answered.
         """
         held, self._held = self._held, b""
         transport = self._wire.transport

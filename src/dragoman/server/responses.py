@@ -119,11 +119,15 @@ class ResponsesApi:
             await client.answer(200, (), written(begun))
 
     async def retrieve(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Send a stored response as it is now. With `stream=true` (or `1`) in the query, send instead the
-        events of the background response, from the first with a number above `starting_after` (default: all
-        events; the first one has the number 0). Raises RequestFailed: 404 for an unknown response, 400 for a
-        stream of a response that was not made in the background or for an invalid `starting_after`, 503 if,
-        before the answer begins, the store fails or there is no memory for the response.
+        """Send a stored response as it is now. With `stream=true` (or `1`) in the query, send
+        instead the events of the background response, from the first with a number above
+        `starting_after` (default: all events; the first one has the number 0) to its last one;
+        events that do not exist yet are waited for. A failure after the beginning of the stream is
+        sent as an event `error`.
+
+        Raises RequestFailed: 404 for an unknown response; 400 for a stream of a response that was
+        not made in the background, or with an invalid `starting_after`; 503 if, before the answer
+        begins, the store fails or there is no memory for the response.
         """
         id_ = request.params["id"]
         record = await self._gateway.keeping.get(request.caller.name, id_)

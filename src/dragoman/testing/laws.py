@@ -471,7 +471,9 @@ def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterato
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """Yield a sentence if a field of an IR value does not have the type that its class states."""
+    """Yield one sentence if any field of an IR value does not have the type that its class states;
+    it names the first such field.
+    """
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:

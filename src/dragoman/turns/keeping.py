@@ -151,8 +151,9 @@ class Keeping:
 
 
 async def reachable(operation: Awaitable[_T]) -> _T:
-    """Wait for a store operation, and return its result. Raises RequestFailed instead of StoreFailed: 413 if
-    the requested data are too large, 503 if there is no space or the store failed (this is logged).
+    """Wait for a store operation, and return its result. Raises RequestFailed instead of StoreFailed:
+    413 if the requested data are too large, 503 if there is no space or the store failed. Only a failed
+    store is logged.
     """
     try:
         return await operation

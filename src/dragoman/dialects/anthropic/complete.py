@@ -95,9 +95,10 @@ def brief(wire: WireRequest) -> ir.Request:
 
 
 def _as_messages(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of the equivalent request for Messages. The text of the prompt before the first turn
-    becomes the system prompt. Neighbouring turns of one role become one message. The last message is left out
-    if it is empty.
+    """Return the body of the equivalent request for Messages. The text of the prompt before the
+    first turn ("Human:" or "Assistant:", see `_turns`) becomes the system prompt. Neighbouring
+    turns of one role become one message, with an empty line between their texts. Then the last
+    message, whichever role it has, is left out if its text is empty.
     """
     system, turns = _turns(body["prompt"])
     messages: list[dict[str, str]] = []

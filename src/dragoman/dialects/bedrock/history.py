@@ -221,8 +221,9 @@ class _Writer:
 
 
 def _trim(messages: list[_Wire], scope: Scope, last: int) -> None:
-    """Remove the white space at the end of the last message if it is the assistant's and ends with a text,
-    because Claude refuses such white space. last: the index of the last message in the IR.
+    """Remove the white space at the end of the last message if it is the assistant's and its last
+    block is a text, because Claude refuses such white space. This is reported as a change. last:
+    the index of the last message in the IR, for the report.
     """
     if not messages or messages[-1]["role"] != "assistant":
         return

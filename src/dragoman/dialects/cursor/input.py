@@ -61,8 +61,10 @@ class Input:
         return "$." + _client_path(request.body, located.removeprefix("$."))
 
     def decode_request(self, wire: WireRequest) -> ir.Request:
-        """Return the decoded request. Calls of free-text tools in it are free-text calls (`freed`). wire: a
-        request that `check` has accepted. Raises WireError for an input of an unknown form.
+        """Return the decoded request. In its history, calls of the request's free-text tools are free-text
+        calls, and their results free-text results; its `forms` says that the client gets new calls of such
+        tools as functions (`freed`). wire: a request that `check` has accepted. Raises WireError for an
+        input of an unknown form.
         """
         request = self._responses.decode(_responses(wire))
         return freed(replace(request, stream_usage=_usage(wire)))

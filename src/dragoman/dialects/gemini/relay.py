@@ -174,8 +174,10 @@ class GeminiStreamRelay:
 
     @property
     def usage(self) -> ir.Usage | None:
-        """The usage of the last chunk that states one, with the number of the web searches in all chunks; if
-        no chunk states one, the estimate that `close` has written. None = there is neither.
+        """The usage of the last chunk that states one, with the number of different web searches in all
+        chunks. If that chunk has a finish reason or no candidates, and does not state the answer's tokens
+        (`candidatesTokenCount`), they are taken from the usage before it. If no chunk states a usage, the
+        estimate that `close` has written. None = there is neither.
         """
         stated = self._counted()
         return self._searches.counted(decode_usage(stated)) if stated else self._estimated

@@ -204,9 +204,10 @@ def ending(
 
 
 def encode_usage(usage: ir.Usage | None, draft: Draft) -> dict[str, Any]:
-    """Return the members for the token counts; {} if `usage` is None. For a response of this dialect, only
-    the counts that it stated are written. For any other response both are written, and the counts for which
-    this dialect has no member are reported as lost.
+    """Return the members for the token counts, with the leftovers of the usage (such as durations)
+    and the mark of estimated counts; {} if `usage` is None. For a response of this dialect, only
+    the counts that it stated are written. For any other response both are written (an unknown one
+    as 0), and the counts for which this dialect has no member are reported as lost.
     """
     if usage is None:
         return {}

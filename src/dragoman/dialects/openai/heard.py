@@ -53,8 +53,10 @@ def decode_usage(wire: Any) -> ir.Usage | None:
 
 
 def usage_of(body: Mapping[str, Any]) -> ir.Usage | None:
-    """Return the usage of a whole transcript: the member `usage`, if it is an object; otherwise the duration
-    of the audio in seconds, from the member `duration`. None = the transcript states neither.
+    """Return the usage of a whole transcript: the member `usage`, if it is an object, even if it
+    has no known count (then `duration` is not used either); otherwise the duration of the audio in
+    seconds, from the member `duration`. None = `usage` is not an object, and `duration` is not a
+    number.
     """
     usage = decode_usage(body.get("usage"))
     if usage is None and (duration := _count(body.get("duration"))) is not None:

@@ -174,8 +174,10 @@ _ALLOWED: Final = frozenset({"mode", "tools"})
 
 
 def _allowed(allowed: dict[str, Any]) -> tuple[str, ...] | None:
-    """Return the tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if there are no
-    names, or if an entry is not a function or a `custom` tool, or states more than its name.
+    """Return the tool names in the member `allowed_tools` (`allowed`) of a tool choice. None if
+    there are no names, or if an entry is neither a function nor a `custom` tool, or its object for
+    this type (`function`, `custom`) states more than the name, or the entry has members of other
+    names.
     """
     names: list[str] = []
     for tool in allowed["tools"]:

@@ -278,8 +278,9 @@ class _Text:
         return events
 
     def broken_off(self) -> list[ir.Event]:
-        """Return the events for the text that was held back, when an error ends the answer. [] = none was, or
-        `close` has returned them.
+        """Return the events for the text that was held back, when an error ends the answer.
+        Reasoning becomes reasoning; a call that is not complete becomes plain text. [] = no text
+        was held back, or `close` has returned it.
         """
         events = self._held_back(cut=True)
         self._lose_rest()

@@ -123,12 +123,12 @@ OPERATIONS: Final = (
 
 
 class Wish(NamedTuple):
-    """A change that a request asks for. asked: the request; its path names the entry, its body is the new
-    entry (not used for a removal). author: who asks, for the entry and for the audit. tag: gets the version
-    of an entry, and returns the ETag of that version. `If-Match` is compared with the ETag of the version
-    that is in the database. approve: gets the configuration that contains the new entry, and raises
-    RequestFailed if the entry must not be used; None = there is no such check. It is not called for a
-    removal.
+    """A change that a request asks for. asked: the request; its path names the entry, its body is
+    the new entry (not used for a removal). author: who asks; the entry states this name. (The audit
+    gets the author from `asked.notes`.) tag: gets the version of an entry, and returns the ETag of
+    that version. `If-Match` is compared with the ETag of the version that is in the database.
+    approve: gets the configuration that contains the new entry, and raises RequestFailed if the
+    entry must not be used; None = there is no such check. It is not called for a removal.
     """
 
     do: Do
