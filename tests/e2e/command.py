@@ -78,8 +78,8 @@ class Serving:
                 return event
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, list[dict[str, Any]]]:
-        """Stop it as an operator does: exit code, stdout, the events of its log that were not read before, but
-        those by which each log ends.
+        """Stop it as an operator does: exit code, stdout, the events of its log that were not read before,
+        without those by which each log ends.
         """
         self.process.send_signal(number)
         return self.ended()
