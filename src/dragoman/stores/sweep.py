@@ -17,8 +17,8 @@ _PAUSE = 60.0
 
 async def keep_swept(store: Store | Exchanges, seams: Seams) -> None:
     """Sweep the store again and again until the task is cancelled, each time (also the first) after a pause
-    of 30 to 90 seconds. If a sweep raises an Exception, log it and continue; after a StoreFailed, further ones
-    are not logged until a sweep has succeeded.
+    of 30 to 90 seconds. If a sweep raises an Exception, log it and continue; after a StoreFailed, further
+    ones are not logged until a sweep has succeeded.
 
     The interval is random, so that processes that started together do not sweep at the same time.
     """
