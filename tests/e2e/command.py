@@ -78,14 +78,17 @@ class Serving:
                 return event
 
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str, list[dict[str, Any]]]:
-        """Stop it as an operator does: exit code, stdout, the events of its log that were not read before."""
+        """Stop it as an operator does: exit code, stdout, the events of its log that were not read before,
+        without those by which each log ends.
+        """
         self.process.send_signal(number)
         return self.ended()
 
     def ended(self) -> tuple[int, str, list[dict[str, Any]]]:
         """What `stop` gives, when it has ended by itself."""
         out, _ = self.process.communicate(timeout=SECONDS)
-        return self.process.returncode, out, list(self.events())
+        events = [event for event in self.events() if event["event"] not in {"stopping", "stopped"}]
+        return self.process.returncode, out, events
 
 
 @contextlib.contextmanager

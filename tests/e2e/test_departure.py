@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sys
@@ -83,6 +84,37 @@ def test_a_second_signal_and_ctrl_c_do_not_wait(
                 server.process.send_signal(number)
                 time.sleep(0.3)
             assert server.process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_signals_up_to_the_very_end_are_no_failure(
+    environment: dict[str, str], tmp_path: Path, workers: str
+) -> None:
+    """Also those that come while Python itself ends."""
+    with serving(environment, tmp_path, "--workers", workers) as server:
+        while server.process.poll() is None:
+            server.process.send_signal(signal.SIGTERM)
+            time.sleep(0.0005)
+        assert [event["event"] for event in server.events()] == ["stopping", "stopped"]
+        assert server.process.returncode == 0
+        assert list((tmp_path / "home" / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", WORKERS)
+def test_each_line_of_the_log_begins_in_the_same_form(
+    environment: dict[str, str], tmp_path: Path, workers: str
+) -> None:
+    with serving(environment, tmp_path, "--workers", workers) as server:
+        chat(server.url).close()
+        server.process.send_signal(signal.SIGTERM)
+        events = [server.ready, *server.events()]
+    named = [event["event"] for event in events]
+    assert sorted(named[1:-1]) == ["exchange", "stopping"]  # of two processes, if there are workers
+    assert (named[0], named[-1]) == ("ready", "stopped")
+    for event in events:
+        assert list(event)[:4] == ["time", "at", "event", "level"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["time"])
+        assert event["level"] == "info"
 
 
 def test_by_default_it_waits_for_those_who_ask_for_readiness(

@@ -139,7 +139,7 @@ async def test_what_is_known_holds_while_the_database_is_lost(two: tuple[Server,
     assert refused.status == 503
     found.store = kept
     await made(first, "new")
-    assert found.state() == {"healthy": True, "version": 5, "keys": 4}
+    assert found.state() == {"healthy": True, "version": 5, "keys": 4, "unreadable_limits": {}}
 
 
 async def test_a_start_without_its_database_knows_only_the_configurations_keys(

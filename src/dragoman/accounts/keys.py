@@ -100,6 +100,18 @@ class ClientKeys:
             return bool(self._required)
         return self._directory.has_keys or not self._directory.read
 
+    @property
+    def knows_nobody(self) -> bool:
+        """Whether every request is refused for now, because a key is required, the configuration has none
+        that may be used, and the keys of the database were not read since the start. Callers of a protocol
+        without keys (`keyless`) do not count.
+        """
+        if self._directory is None or self._directory.read or not self.required:
+            return False
+        now = self._now()
+        callers = (one for one in self._callers.values() if isinstance(one, Caller))
+        return all(one.expires is not None and one.expires <= now for one in callers)
+
     def again(self) -> Self:
         """Return a copy of this object, with the same keys. If it replaces this object, the server looks up
         all callers again.

@@ -32,6 +32,7 @@ from dragoman.assembly.providers import (
     wire_upstream,
 )
 from dragoman.assembly.recording import Recording
+from dragoman.assembly.store_health import keep_probed
 from dragoman.capacity.space import Space
 from dragoman.config.egress import Egress
 from dragoman.config.load import Loaded
@@ -312,6 +313,7 @@ def _assembled(
         _end,
     )
     parts.take("sweeping", store, lambda: spawn(keep_swept(store, seams), "sweeping the store"), _stop)
+    parts.take("probing", store, lambda: spawn(keep_probed(store, seams), "probing the store"), _stop)
     recording = _recording(loaded, parts, seams)
     mark = parts.hold("the mark of this process", None, lambda: seams.random_id()[:16])
     together, kept = outside.processes, following is not None

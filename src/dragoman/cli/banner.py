@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from dragoman.cli.terminal import Channel, clean
+from dragoman.observe.lines import begun
 from dragoman.version import __version__
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def for_programs(ready: Ready) -> dict[str, Any]:
     member `client_key`; the example commands contain the word KEY instead.
     """
     event: dict[str, Any] = {
-        "event": "ready",
+        **begun("ready"),
         "version": __version__,
         "url": ready.base,
         "host": ready.host,

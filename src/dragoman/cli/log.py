@@ -1,9 +1,10 @@
 """Writes the log records of the server to stderr: as JSON lines for programs, as short lines for people.
 
-A JSON line has `event`, which is "log" unless the record has an attribute `event`, and the further fields in
-the record's attribute `fields`; both come from `extra` of the logging call. The Python warnings of this
-process, and errors that Python would print itself (in a destructor, or at the end of a thread), become
-records too, so that the process does not wait for the reader of stderr.
+A JSON line begins as all lines of the log do (`observe.lines.begun`). Its `event` is "log" unless the record
+has an attribute `event`; the further fields in the record's attribute `fields` follow. Both come from `extra`
+of the logging call. The Python warnings of this process, and errors that Python would print itself (in a
+destructor, or at the end of a thread), become records too, so that the process does not wait for the reader
+of stderr.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import traceback
 from typing import Any
 
 from dragoman.cli.terminal import Terminal, clean
-from dragoman.observe.lines import Lines
+from dragoman.observe.lines import Lines, begun
 
 log = logging.getLogger("dragoman.cli.log")
 
@@ -49,7 +50,7 @@ class Narrator(logging.Handler):
             line = self._for_people(record, error) if people else _for_programs(record, error)
         except Exception as failure:  # noqa: BLE001 - a wrong logging call must not end what it tells of
             told = f"{record.name}: {record.msg!r} cannot be logged: {failure!r}"
-            line = f"{told if people else json.dumps({'event': 'log', 'message': told})}\n"
+            line = f"{told if people else json.dumps({**begun('log', 'error'), 'message': told})}\n"
         self._terminal.insist(line)
 
     def _for_people(self, record: logging.LogRecord, error: BaseException | None) -> str:
@@ -63,9 +64,7 @@ class Narrator(logging.Handler):
 
 def _for_programs(record: logging.LogRecord, error: BaseException | None) -> str:
     line: dict[str, object] = {
-        "at": round(record.created, 3),
-        "event": getattr(record, "event", "log"),
-        "level": record.levelname.lower(),
+        **begun(getattr(record, "event", "log"), record.levelname.lower(), record.created),
         "logger": record.name,
         "message": record.getMessage().strip(),
         **getattr(record, "fields", {}),

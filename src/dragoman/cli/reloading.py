@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from dragoman.cli.terminal import Channel, Terminal, clean
-from dragoman.seams.clock import SYSTEM
+from dragoman.observe.lines import begun
 
 if TYPE_CHECKING:
     from dragoman.assembly.reload import Outcome
@@ -62,12 +62,11 @@ def _words(difference: Difference) -> str:
 
 
 def for_programs(outcome: Outcome) -> dict[str, Any]:
-    """Return the outcome of a reload as one JSON object. `at` is the present time in Unix seconds; `used`:
+    """Return the outcome of a reload as one JSON object. `used`:
     True = the new configuration is used; `hash`: the mark of the configuration that is used now.
     """
     return {
-        "at": round(SYSTEM.now(), 3),
-        "event": "reload",
+        **begun("reload", "error" if outcome.failed else "info"),
         "used": not outcome.failed,
         "hash": outcome.hash,
         "changed": [_row(difference) for difference in outcome.changed],

@@ -25,6 +25,7 @@ from dragoman.cli.options import config_option, loaded, refused, warn
 from dragoman.cli.reloading import tell
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure, Terminal
 from dragoman.errors import ConfigError, Problem
+from dragoman.observe.lines import begun
 from dragoman.seams.clock import SYSTEM
 from dragoman.seams.extras import command as added_by
 
@@ -180,6 +181,27 @@ def _run(terminal: Terminal, found: Loaded, key: ClientKey | None, began: float)
         raise refused(error, found.file) from None
     except SystemExit as error:  # the application cannot start; the reason is logged
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error
+    if terminal.for_people:
+        terminal.say("stopped")
+    else:
+        _say(terminal, "stopped", seconds=round(SYSTEM.monotonic() - began, 3))
+
+
+def _say(terminal: Terminal, event: str, **fields: object) -> None:
+    """Write a JSON line to the log, unless `--quiet` is set."""
+    if not terminal.quiet:
+        terminal.insist(json.dumps({**begun(event), **fields}) + "\n")
+
+
+def _say_draining(terminal: Terminal, running: int, delay: float) -> None:
+    """Tell people what a stop waits for; nothing, if it waits for nothing. running, delay: as `server.serve`
+    gives them to `draining`.
+    """
+    doing = [f"finishing {running} request{'s' * (running != 1)}"] if running else []
+    if delay:
+        doing.append(f"the port closes in {delay:g} s")
+    if doing:
+        terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
 
 
 def _admin(opened: Sequence[Opened]) -> str | None:
@@ -241,12 +263,10 @@ def _answer(
         announce(_Offer(providers, models, gateway.example_model(), keys.counts, keys.required))
 
     def draining(running: int, delay: float) -> None:
-        if not terminal.for_people:
-            return
-        doing = [f"finishing {running} request{'s' * (running != 1)}"] if running else []
-        if delay:
-            doing.append(f"the port closes in {delay:g} s")
-        terminal.say(f"{', '.join(doing)}; Ctrl-C {'again ' * (not delay)}stops now")
+        if terminal.for_people:
+            _say_draining(terminal, running, delay)
+        elif worker is None:  # else the parent says it, once for all workers
+            _say(terminal, "stopping", running=running, port_closes_in=delay)
 
     terminal.lines.start(shared=worker is not None)
     try:
@@ -328,6 +348,7 @@ def _answer_by_many(
             told=lambda outcome: tell(terminal, outcome),
             keep=be_keeper,
             beside=None if beside is None else beside.run,
+            stopping=lambda: None if terminal.for_people else _say(terminal, "stopping"),
         )
     except NotStarted as error:
         raise Failure(CONFIGURATION, "the gateway could not start", hint=_LOOK_ABOVE) from error

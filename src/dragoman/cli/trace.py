@@ -36,7 +36,9 @@ _SHORT: Final = 11
 @click.option("--last", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @click.option("--url", envvar="DRAGOMAN_URL", help="The gateway's URL, if the configuration is elsewhere.")
 @click.option(
-    "--key", help="A key with the scope read or admin; else DRAGOMAN_ADMIN_KEY or the configuration's."
+    "--key",
+    help="A key with the scope read or admin, if the gateway's socket is not used. Else"
+    " DRAGOMAN_ADMIN_KEY, DRAGOMAN_API_KEY or the configuration's.",
 )
 @config_option
 @click.pass_obj
@@ -86,6 +88,9 @@ async def _listed(there: Target, query: dict[str, str]) -> list[dict[str, Any]]:
     from dragoman.cli.admin_target import ask
 
     answer = await ask(there, _PATH, query)
+    if answer is None:
+        hint = "--url names another one; server.admin_port is the port of /admin, if it is set"
+        raise Failure(ANSWER_IS_NO, f"{there[-1].named} has no {_PATH}", hint=hint)
     rows: list[dict[str, Any]] = answer["data"]
     return rows
 

@@ -40,6 +40,15 @@ memory.
 """
 
 
+def begun(event: str, level: str = "info", at: float | None = None) -> dict[str, Any]:
+    """Return the fields with which each JSON line of the log begins: `time` (RFC 3339 in UTC), `at` (Unix
+    seconds), `event` and `level`. level: `info`, `warning`, `error` or `critical`. at: when it happened, in
+    Unix seconds; None = now.
+    """
+    at = SYSTEM.now() if at is None else at
+    return {"time": utc(at), "at": round(at, 3), "event": event, "level": level}
+
+
 class Lines:
     """Writes lines to a binary stream: directly until `start` is called, then in a thread until `close`.
 
@@ -226,7 +235,7 @@ class Lines:
         at = self._dropped_at
         if self.people:
             return f"{local(at)} {count} log lines dropped: the log was not read in time\n".encode()
-        told = {"time": utc(at), "at": at, "event": "log_dropped", "lines": count}
+        told = {**begun("log_dropped", "warning", at), "lines": count}
         return msgspec.json.encode(told) + b"\n"
 
 

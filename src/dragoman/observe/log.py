@@ -97,6 +97,7 @@ class _Line(msgspec.Struct):
     time: str
     at: float
     event: str
+    level: str
     id: str
     request_id: str
     method: str
@@ -138,6 +139,7 @@ def _for_machines(exchange: Exchange, most: int = sys.maxsize) -> bytes:
         utc(exchange.created),
         exchange.created,
         "exchange",
+        "info",
         exchange.id,
         exchange.request_id,
         exchange.method,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dragoman.accounts.caller import EVERYBODY, Caller, Scope
+from dragoman.accounts.keys import UNREAD
 from dragoman.assembly.core import Core
 from dragoman.dialects.table import DEFAULT
 from dragoman.exchange import Exchange
@@ -75,6 +76,14 @@ class HealthApi:
             await self._live(request, exchange, client)
 
     async def _ready(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+        """Answer 503 if requests should go to another replica: while this one stops, and from its start until
+        it can know any client. A database that is lost later changes nothing, because the known keys stay
+        valid; and all replicas would be taken away at once.
+        """
         self._gateway.draining.probed()
-        ready = not self._gateway.draining.begun
-        await client.answer(200 if ready else 503, (), encode({"status": "ready" if ready else "draining"}))
+        status = "ready"
+        if self._gateway.draining.begun:
+            status = "draining"
+        elif self._gateway.client_keys.knows_nobody:
+            status = UNREAD.code or ""
+        await client.answer(200 if status == "ready" else 503, (), encode({"status": status}))

@@ -11,13 +11,14 @@ orders to each worker.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import FrameType
 from typing import Final
 
@@ -31,6 +32,7 @@ from dragoman.seams.tasks import spawn
 from dragoman.server.admin.api import AdminApi
 from dragoman.server.app import App
 from dragoman.server.doors import Doors, Opened
+from dragoman.server.last_signals import STOPS, settle
 from dragoman.server.link import OVERDUE
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive
 from dragoman.server.parent import Parent
@@ -101,6 +103,32 @@ class _Server(uvicorn.Server):
         self._early: list[Message] = []
         """The parent's messages about reloads that came while the gateway started."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._answers = False
+        """Whether `ready` was called."""
+        self._told = False
+        """Whether `draining` was called."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Handle stop signals in the block, if this is the main thread. At the end of the block, a gateway
+        that has answered ignores further ones (`last_signals.settle`). If the start was ended, the earlier
+        handlers come back, and get the signals.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in STOPS}
+        try:
+            yield
+        finally:
+            if self._answers:
+                settle()
+            else:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        if not self._answers:
+            for captured in reversed(self._captured_signals):
+                signal.raise_signal(captured)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -125,6 +153,7 @@ class _Server(uvicorn.Server):
         if self._gateway.workers > 1:
             spawn(self._admin.orders.join(), "orders of operators")
         if not self.should_exit:
+            self._answers = True
             self._ready()
 
     async def _start(self) -> None:
@@ -172,7 +201,7 @@ class _Server(uvicorn.Server):
         self.force_exit |= self._gateway.draining.begun  # the second signal, of whichever kind
         delay = self._delay() if sig == signal.SIGTERM else 0.0
         self._gateway.draining.begin(delay)
-        self._captured_signals.append(sig)  # uvicorn raises these again at its end
+        self._captured_signals.append(sig)
         if self._loop is None:
             self.should_exit = True
         else:  # not here: the signal may interrupt code that is writing
@@ -188,20 +217,20 @@ class _Server(uvicorn.Server):
 
     def _leave(self, delay: float) -> None:
         """Close the port after `delay` seconds; the server then stops when the running requests have ended,
-        or the drain time is over. If requests run, or if `delay` is not 0, call `draining` first. Exceptions:
-        if the gateway is still being started, end the start; otherwise, if `force_exit` is set, stop at once.
+        or the drain time is over. The first call calls `draining`. If `force_exit` is set, stop at once
+        instead. If the gateway is still being started, end the start.
         """
         if not self.started:
             spawn(self._gateway.close(), "ending the start")
             self._close()
             return
+        if not self._told:
+            self._told = True
+            self._draining(len(self._gateway.requests), delay)
         if self.force_exit:
             self._gateway.hurry()
             self._close()
             return
-        running = len(self._gateway.requests)
-        if running or delay:
-            self._draining(running, delay)
         if delay:
             asyncio.get_running_loop().call_later(delay, self._close)
         else:
@@ -269,10 +298,12 @@ def serve(
     ready: called once, when requests can be answered; never if a stop comes before that. doors: further ways
     in for operators. orders: a worker's socket to the parent, which sends the orders DRAIN, CLOSE or END
     (`server.orders`), and messages about reloads; if the parent closes it, this counts as CLOSE. None = this
-    is the only process, and signals stop or reload it. draining: called when a stop begins, if requests run
-    or the port stays open; its arguments are the number of running requests, and the seconds for which the
-    port stays open. Raises ConfigError if the start finds a mistake in the settings, SystemExit if it fails
-    otherwise (the reason is logged).
+    is the only process, and signals stop or reload it. draining: called when a stop begins; its arguments are
+    the number of running requests, and the seconds for which the port stays open. Raises ConfigError if the
+    start finds a mistake in the settings, SystemExit if it fails otherwise (the reason is logged).
+
+    In the main thread, SIGINT and SIGTERM stop the gateway. If one comes before `ready` was called, the
+    handlers of the caller get it at the end; otherwise `last_signals.settle` was called at the end.
     """
     app = App(gateway)
     config = uvicorn.Config(

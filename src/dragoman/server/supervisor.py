@@ -36,6 +36,7 @@ from dragoman.config.watch import Watch
 from dragoman.errors import ConfigError, DragomanError
 from dragoman.observe.board import Board
 from dragoman.seams.clock import SYSTEM
+from dragoman.server.last_signals import settle
 from dragoman.server.lines import pair
 from dragoman.server.orders import CLOSE, DRAIN, END, Message, Orders, receive, send, written
 from dragoman.server.rounds import Rounds
@@ -169,6 +170,7 @@ def supervise(
     loaded: Loaded | None = None,
     told: Callable[[Outcome], None] = lambda _outcome: None,
     beside: Callable[[socket.socket], None] | None = None,
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Run `count` workers and the keeper until a signal stops them and all of them have ended.
 
@@ -188,17 +190,20 @@ def supervise(
     except if `config.watch` has started the reload and the outcome has no news. beside: runs the complete
     life of a process that all others use, such as a database; None = there is no such process. It starts
     first, gets no orders, and gets SIGTERM after the last of the others has ended; the argument of `beside`
-    is a socket that closes when the parent ends.
+    is a socket that closes when the parent ends. stopping: called at the first signal that stops the gateway,
+    unless that comes before `announce` was called.
 
-    Must run in the main thread of a process without other threads. The log, `announce` and `told` must not
-    wait for the reader of stderr; those of `cli.log.narrate` do not. Raises NotStarted; and KeyboardInterrupt
-    if a signal stopped the gateway before `announce` was called.
+    Must run in the main thread of a process without other threads. The log, `announce`, `told` and `stopping`
+    must not wait for the reader of stderr; those of `cli.log.narrate` do not. At the end of a gateway that
+    was announced, `last_signals.settle` was called. Raises NotStarted; and KeyboardInterrupt if a signal
+    stopped the gateway before `announce` was called.
     """
     parent = _Parent(listener, count, work, announce, drain=drain, keep=keep)
     if beside is not None:
         parent.beside.append(_Place("the store of shared limits", 0, beside))
     if loaded is not None:
         parent.reloads(loaded, told)
+    parent.stopping = stopping
     parent.run()
 
 
@@ -232,6 +237,9 @@ class _Parent:
         self._announce = announce
         self._drain = drain
         self._announced = False
+        self.stopping: Callable[[], None] = lambda: None
+        """Called at the first signal that stops the gateway, unless that comes before `announce` was called.
+        """
         self._stopping = False
         self._rounds: Rounds | None = None
         self._watch: Watch | None = None
@@ -269,10 +277,16 @@ class _Parent:
                     self._announce(self._places[0].said.rstrip())
                 if SYSTEM.monotonic() >= self._kill_at:
                     self._kill()
-        for place in self.beside:
-            if place.pid:
-                _end(place.pid)
-            place.hang_up()
+            for place in self.beside:
+                if place.pid:
+                    _end(place.pid)
+                place.hang_up()
+            unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPS)
+        try:
+            if self._announced and self._failure is None:
+                settle()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         if self._failure is not None:
             raise self._failure
         if not self._announced:
@@ -416,6 +430,7 @@ class _Parent:
         except BaseException:
             log.exception("%s has failed", mine.name)
         finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # nothing may keep the process from ending here
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
                     stream.flush()
@@ -471,6 +486,8 @@ class _Parent:
         for place in self._places if self._stopping else self._workers:
             place.order(END if self._stopping else order)
         self._kill_at = SYSTEM.monotonic() + patience
+        if self._announced and not self._stopping:
+            self.stopping()
         self._stopping = True
         self._listener.close()  # so the port refuses new connections once the last worker has closed its copy
         self._release_keeper()

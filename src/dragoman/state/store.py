@@ -432,10 +432,10 @@ class Store(Protocol):
     other processes see the data, and the data outlive this process. kind: `memory`, `sqlite` or `postgresql`.
     is_open: False = the database is not open yet, so the next use has to open it, which loads libraries;
     usage records may be written before that. version: the version of the database software; None = there is
-    no database, or it is not open yet. healthy: whether the latest use succeeded; None = the store was not
-    used yet. A use that raises StoreFull, HistoryTooLarge, DataRefused or another exception than StoreFailed
-    is not counted. last_error: the error of the latest use, without secrets; None = the latest use succeeded,
-    or there was none. A store in memory is always healthy.
+    no database, or it is not open yet. healthy: False = a use has failed, and no `probe` has succeeded since;
+    None = the store was not used yet. A use that raises StoreFull, HistoryTooLarge, DataRefused or another
+    exception than StoreFailed is not counted. last_error: the error of the latest failed use, without
+    secrets; None if `healthy` is not False. A store in memory is always healthy.
     """
 
     responses: Responses
@@ -463,6 +463,11 @@ class Store(Protocol):
 
     @property
     def last_error(self) -> str | None: ...
+
+    async def probe(self) -> None:
+        """Find out whether the store takes what is written: a database writes one small row, and waits for
+        the commit. Raises StoreFailed.
+        """
 
     async def sweep(self, now: float) -> None:
         """Delete the responses (except running ones), conversations, sessions and chat completions that have

@@ -50,9 +50,11 @@ class Lazy(Generic[S]):
     """A store in a database that is opened at its first use.
 
     kind: `sqlite` or `postgresql`, as `/health` shows it. open_: opens the store; it may raise only
-    StoreFailed. healthy: whether the database worked at the latest use; None = not used yet. last_error: the
-    text of the StoreFailed of that use; None = it succeeded, or there was none. Uses that raise StoreFull,
-    HistoryTooLarge, DataRefused or anything but StoreFailed do not count here.
+    StoreFailed. healthy: whether the latest use succeeded; None = not used yet. last_error: the error of the
+    latest use; None = the latest use succeeded, or there was none. A use that raises StoreFull,
+    HistoryTooLarge or DataRefused changes neither, because the database itself works; nor does one that
+    raises anything else than StoreFailed. A `LazyStore` that has failed is healthy again only when its
+    `probe` has succeeded.
     """
 
     def __init__(self, kind: str, open_: Callable[[], Awaitable[S]]) -> None:
@@ -91,9 +93,9 @@ class Lazy(Generic[S]):
             self._opening = None
 
     async def use(self, what: Callable[[S], Awaitable[T]]) -> T:
-        """Open the store if necessary, call `what` with the store, and return the result of `what`. Sets
-        `healthy` and `last_error`. Raises StoreFailed if the store cannot be opened, and every exception of
-        `what`.
+        """Open the store if necessary, call `what` with the store, and return the result of `what`. Set
+        `healthy` and `last_error` as `noted` does. Raises StoreFailed if the store cannot be opened, and
+        every exception of `what`.
         """
 
         async def used() -> T:
@@ -102,8 +104,9 @@ class Lazy(Generic[S]):
         return await self.noted(used())
 
     async def noted(self, work: Awaitable[T]) -> T:
-        """Wait for `work` on the database, and return its result. Sets `healthy` and `last_error`. Raises
-        every exception of `work`.
+        """Wait for `work` on the database, and return its result. On success, call `_worked`; on StoreFailed,
+        set `healthy` to False and `last_error` to its text. All other exceptions, and StoreFull,
+        HistoryTooLarge and DataRefused, change neither. Raises every exception of `work`.
         """
         try:
             result = await work
@@ -112,8 +115,12 @@ class Lazy(Generic[S]):
         except StoreFailed as failed:
             self.healthy, self.last_error = False, str(failed)
             raise
-        self.healthy, self.last_error = True, None
+        self._worked()
         return result
+
+    def _worked(self) -> None:
+        """Note that a use has succeeded: set `healthy` to True and `last_error` to None."""
+        self.healthy, self.last_error = True, None
 
     async def sweep(self, now: float) -> None:
         """Delete expired entries if the store is open, else do nothing. now: Unix seconds. Raises
@@ -186,6 +193,20 @@ class LazyStore(Lazy[Store]):
             assert self._make_file is not None
             self._file = self._make_file()
         return self._file
+
+    def _worked(self) -> None:
+        """Note that a use has succeeded. This does not end a failure: with a full disk, reading succeeds, and
+        so does a step that finds nothing to write.
+        """
+        if self.healthy is None:
+            self.healthy = True
+
+    async def probe(self) -> None:
+        """Open the store if necessary, and write to it. Sets `healthy` and `last_error`. Raises
+        StoreFailed.
+        """
+        await self.use(lambda store: store.probe())
+        self.healthy, self.last_error = True, None
 
     async def sweep(self, now: float) -> None:
         """Delete expired entries if the store is open. If the store is not open, first open it, but only if

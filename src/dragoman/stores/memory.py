@@ -86,6 +86,9 @@ class MemoryStore:
             )
         self._parts = (responses, conversations, sessions, chats)
 
+    async def probe(self) -> None:
+        """Do nothing: memory takes what is written."""
+
     async def sweep(self, now: float) -> None:
         """Delete the responses (except running ones), conversations, sessions and chat completions that have
         expired at `now` (Unix seconds). Seals, usage records and owners of objects are not touched.

@@ -471,9 +471,7 @@ def _tried(case: Case, mutant: Mutant, odd: Case, look: Callable[[Case], Iterato
 
 
 def _unsound(value: Any) -> Iterator[str]:
-    """Yield one sentence if any field of an IR value does not have the type that its class states;
-    it names the first such field.
-    """
+    """Yield a sentence about the first field of an IR value without the type that its class states."""
     try:
         msgspec.convert(msgspec.to_builtins(value), type(value))
     except msgspec.ValidationError as error:

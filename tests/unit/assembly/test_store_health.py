@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,14 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
 
+from dragoman.assembly import store_health
+from dragoman.assembly.store_health import keep_probed
 from dragoman.config.load import load
 from dragoman.gateway import Gateway
+from dragoman.seams.clock import Seams
 from dragoman.state.store import StoreFailed
 from dragoman.stores.memory import MemoryStore
+from dragoman.stores.sql.batches import Outcome
 from tests.postgres import PostgresServer
 from tests.unit.stores.test_usage import record
 
@@ -88,3 +95,104 @@ async def test_a_database_tells_its_version_and_how_long_it_took(
             assert 0 < store["latency_ms"] < 500
             assert place not in str(store)
             await gateway.close()
+
+
+class Probed(MemoryStore):
+    """A store whose probes end as they are told to: None = well."""
+
+    def __init__(self, *ends: Exception | None, opened: bool = True) -> None:
+        super().__init__()
+        self.is_open = opened
+        self.at: list[float] = []
+        self._ends = iter(ends)
+
+    async def probe(self) -> None:
+        end = next(self._ends)
+        self.at.append(Hours.now)
+        self.healthy = end is None
+        if end is not None:
+            raise end
+
+
+class Hours:
+    """A clock that goes on when somebody sleeps, and ends the test after five minutes."""
+
+    now = 0.0
+
+    @classmethod
+    async def sleep(cls, seconds: float) -> None:
+        cls.now += seconds
+        if cls.now > 300:
+            raise asyncio.CancelledError
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> Callable[[MemoryStore], Any]:
+    monkeypatch.setattr(Hours, "now", 0.0)
+    monkeypatch.setattr(store_health.asyncio, "sleep", Hours.sleep)  # type: ignore[attr-defined]
+
+    async def run(store: MemoryStore) -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await keep_probed(store, Seams(monotonic=lambda: Hours.now, uniform=lambda: 0.5))
+
+    return run
+
+
+async def test_a_store_is_probed_rarely_while_it_works_and_often_while_it_fails(
+    probed: Callable[[MemoryStore], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Probed(None, StoreFailed("full"), ValueError("odd"), StoreFailed("full"), *[None] * 9)
+    with caplog.at_level(logging.WARNING, store_health.log.name):
+        await probed(store)
+    assert store.at == [5, 65, 70, 75, 80, 140, 200, 260]
+    assert [record.getMessage() for record in caplog.records] == [
+        "the store takes nothing that is written: full",
+        "the store takes what is written again",
+    ]
+
+
+@pytest.mark.parametrize(("healthy", "at"), [(None, []), (False, [5.0])], ids=["unused", "failed"])
+async def test_a_store_is_opened_for_a_probe_only_if_it_has_failed(
+    probed: Callable[[MemoryStore], Any], healthy: bool | None, at: list[float]
+) -> None:
+    store = Probed(None, opened=False)
+    store.healthy = healthy
+    await probed(store)
+    assert store.at == at
+
+
+async def test_health_shows_a_store_that_reads_but_does_not_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.assembly.store_health._LOOK", 0.01)
+    environ = {"DRAGOMAN_HOME": str(tmp_path), "DRAGOMAN_SQL": "sqlite"}
+    gateway = Gateway(load(None, environ, cwd=tmp_path))
+    await gateway.start()
+    store: Any = gateway.running.store
+
+    async def until(healthy: bool) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        for _ in range(500):
+            told = (await gateway.health(details=True))["store"]
+            if told["healthy"] is healthy:
+                break
+            await asyncio.sleep(0.01)
+        return told
+
+    assert await store.sessions.count() == 0
+    with monkeypatch.context() as broken:
+        broken.setattr("dragoman.stores.sql.sqlite.SqliteDatabase._write", full)
+        with pytest.raises(StoreFailed, match="full"):
+            await store.sessions.append("one", "ann", b"{}", now=0, expires=1)
+        for _ in range(3):
+            assert (await until(healthy=False))["last_error"] == "the database: database or disk is full"
+            await asyncio.sleep(0.02)
+    told = await until(healthy=True)
+    assert (told["healthy"], told["last_error"]) == (True, None)
+    await gateway.close()
+
+
+def full(_: Any, steps: Any) -> list[Outcome]:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return [Outcome(None, error) for _ in steps]

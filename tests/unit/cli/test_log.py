@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -49,7 +50,9 @@ def written(err: io.StringIO, one: logging.LogRecord, *, verbose: bool = False) 
 
 def test_programs_get_a_json_line_with_the_traceback() -> None:
     line = json.loads(written(io.StringIO(), record(ValueError("why"))))
-    assert line.pop("at") > 0
+    assert list(line)[:4] == ["time", "at", "event", "level"]
+    at = line.pop("at")
+    assert datetime.fromisoformat(line.pop("time")).timestamp() == pytest.approx(at, abs=0.002)
     assert "ValueError: why" in line.pop("traceback")
     assert line == {
         "event": "log", "level": "error", "logger": "dragoman.test", "message": "task x\x1b[2J failed",

@@ -10,6 +10,7 @@ import pytest
 
 from dragoman.cli import admin_target
 from dragoman.cli.admin_target import Target
+from dragoman.cli.operator import Way
 from dragoman.exchange import AttemptRecord, Exchange
 from dragoman.observe.trace import detail, for_tenant, summary
 from tests.unit.cli.conftest import Run
@@ -114,8 +115,8 @@ def test_where_and_with_which_key(run: Run, gateway: Gateway, monkeypatch: pytes
     monkeypatch.setenv("DRAGOMAN_ADMIN_KEY", "operators-key")
     run("trace")
     assert gateway.targets == [
-        Target("http://gateway.example:8080", "mine"),
-        Target("https://other.example", "operators-key"),
+        [Way(None, "http://gateway.example:8080", "mine")],
+        [Way(None, "https://other.example", "operators-key")],
     ]
 
 

@@ -57,8 +57,8 @@ OVERLOADED = ir.Fault("overloaded", "All servers are busy.", code="busy", status
 def test_programs_get_one_object() -> None:
     record = json.loads(written(answered()))
     assert record == {
-        "time": "2023-11-14T22:13:20.000Z", "at": 1_700_000_000.0, "event": "exchange", "id": "ex_1",
-        "request_id": "req_1", "method": "POST",
+        "time": "2023-11-14T22:13:20.000Z", "at": 1_700_000_000.0, "event": "exchange", "level": "info",
+        "id": "ex_1", "request_id": "req_1", "method": "POST",
         "path": "/v1/chat/completions", "status": 200, "end": "done", "client": "ann", "total_us": 250_000,
         "address": "10.0.0.7", "forwarded_for": "203.0.113.9", "user_agent": "OpenAI/Python 2.8.0",
         "model": "fast", "deployment": "p/m", "mode": "translate", "stream": False, "attempts": 1,

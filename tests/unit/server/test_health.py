@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dragoman.assembly.directory import Following
 from dragoman.server.app import App
 from dragoman.server.endpoint import Door
 from tests.unit.turns.asking import Asker, Paced, Talk
@@ -60,3 +61,50 @@ async def test_a_tenant_learns_nothing_of_others(tmp_path: Path, stated: dict[st
     assert set(anybody["providers"]) == {"total", "unhealthy"}
     if not told:
         assert set(health) == set(anybody)
+
+
+READY = (200, {"status": "ready"})
+
+
+async def readiness(asker: Asker) -> tuple[int, Any]:
+    answer = await asker.ask("GET", "/health/ready")
+    return answer.status, answer.body
+
+
+async def follow(asker: Asker) -> bool:
+    """Have the client keys of the database read now. Returns whether that succeeded."""
+    following = asker.gateway.running.following
+    assert isinstance(following, Following)
+    return await following.catch_up()
+
+
+@pytest.mark.parametrize(
+    ("auth", "before"),
+    [
+        ("{}", (503, {"status": "keys_unavailable"})),
+        ("{required: true}", (503, {"status": "keys_unavailable"})),
+        ("{open: true}", READY),
+        ("{keys: [{name: ann, key: a-key-of-a-client}]}", READY),
+        (
+            "{keys: [{name: ann, key: a-key-of-a-client, expires: 2020-01-01}]}",
+            (503, {"status": "keys_unavailable"}),
+        ),
+    ],
+    ids=["undecided", "required", "open", "a key of the file", "an expired key of the file"],
+)
+async def test_a_gateway_that_can_know_nobody_yet_is_not_ready(
+    tmp_path: Path, auth: str, before: tuple[int, Any]
+) -> None:
+    """Once it has read its keys, a database that is lost takes no replica away."""
+    pytest.importorskip("sqlalchemy", reason="needs the extra `sql`")
+    file = tmp_path / "state.db"
+    file.write_text("not a database " * 1000)
+    asker = Asker(Paced(), tmp_path, f"{{auth: {auth}, stores: {{sql: 'sqlite:///{file}'}}}}")
+    assert await readiness(asker) == before
+    file.unlink()
+    assert await follow(asker)
+    assert await readiness(asker) == READY
+    file.write_text("not a database " * 1000)
+    assert not await follow(asker)
+    assert await readiness(asker) == READY
+    await asker.close()

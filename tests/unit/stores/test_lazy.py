@@ -81,7 +81,34 @@ async def test_a_first_use_that_fails_is_tried_again(tmp_path: Path) -> None:
         with pytest.raises(StoreFailed, match="not open"):
             _ = store.seals.secret
     (tmp_path / "home").unlink()
-    assert await store.sessions.count() == 0
+    await store.probe()
+    assert (store.healthy, store.last_error) == (True, None)
+    await store.close()
+
+
+@SQL
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+async def test_a_full_disk_is_a_failure_until_it_takes_what_is_written(tmp_path: Path) -> None:
+    """Reading, and a step that finds nothing to write, succeed meanwhile."""
+    import resource
+
+    store = open_store("sqlite", tmp_path)
+    await store.probe()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, before[1]))  # less than one page
+    try:
+        for _ in range(2):
+            with pytest.raises(StoreFailed):
+                await store.probe()
+            assert await store.sessions.count() == 0
+            assert await store.sessions.delete("nobody's") == 0
+            assert store.healthy is False
+            assert (store.last_error or "").startswith("the database: ")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    await store.sessions.append("one", "ann", b"{}", now=0, expires=1)
+    assert store.healthy is False
+    await store.probe()
     assert (store.healthy, store.last_error) == (True, None)
     await store.close()
 

@@ -174,7 +174,9 @@ async def test_a_file_that_cannot_be_used_is_a_failure_that_ends(tmp_path: Path)
     assert store.healthy is False
     home.unlink()
     assert await usage_of(store).keep([record(1)]) == 1
-    assert (store.healthy, store.last_error, store.version) == (True, None, None)
+    assert (store.healthy, store.version) == (False, None)
+    await store.probe()
+    assert (store.healthy, store.last_error, store.version) == (True, None, sqlite3.sqlite_version)
     await store.close()
     with pytest.raises(StoreFailed, match="closed"):
         await usage_of(store).keep([record(2)])

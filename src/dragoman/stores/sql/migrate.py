@@ -9,6 +9,7 @@ PostgreSQL database, because an operator decides when many machines change to a 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.schema import SCHEMA_MARKS
 from dragoman.stores.standing import HEAD, Standing
 
+log = logging.getLogger("dragoman.stores")
 _ALEMBIC = threading.Lock()
 """`alembic.context` exists once in a process, so a process must not upgrade two databases at the same time.
 """
@@ -42,31 +44,39 @@ class Migration(NamedTuple):
 
 async def migrate(database: Database) -> None:
     """Make the database usable by this version: create its tables if it has none, and run missing migrations
-    if the database upgrades itself. Several processes may call this at the same time. Raises StoreFailed; its
-    subclass SchemaRefused if this version cannot use the database.
+    if the database upgrades itself; the log says so (event `schema_upgraded`). Several processes may call
+    this at the same time. Raises StoreFailed; its subclass SchemaRefused if this version cannot use the
+    database.
     """
     standing = await database.read(standing_of)
     standing.check(upgrades_itself=database.upgrades_itself)
     if standing.revision is None or standing.is_older:
-        await upgrade_database(database)
+        changed = await upgrade_database(database)
+        if changed and standing.revision is not None:
+            fields = {"store": database.kind, "before": standing.revision, "after": HEAD}
+            log.warning(
+                "the schema of the %s database was upgraded from %s to %s",
+                *fields.values(),
+                extra={"event": "schema_upgraded", "fields": fields},
+            )
 
 
-async def upgrade_database(database: Database) -> None:
+async def upgrade_database(database: Database) -> bool:
     """Create the tables if there are none, or run the missing migrations, also in a database that does not
     upgrade itself. Before migrations are run on existing tables, a copy is made if the database makes copies.
-    Raises StoreFailed.
+    Return whether something was changed; False = another process was faster. Raises StoreFailed.
     """
     await asyncio.to_thread(import_module, "alembic.command")  # in a thread, because the import is slow
     standing = await database.read(standing_of)
     if standing.is_older:
         await database.keep_copy(HEAD)
-    await database.write(upgrade)  # a second process waits here, then finds no missing migration
+    return await database.write(upgrade)  # a second process waits here, then finds no missing migration
 
 
-def upgrade(connection: Connection, to: str = HEAD) -> None:
+def upgrade(connection: Connection, to: str = HEAD) -> bool:
     """Run the missing migrations up to `to` in this connection's transaction, and store the `compatible_from`
-    of the new schema: the latest one that the migrations up to `to` state ("0001" if they state none). Change
-    nothing if the database already has the migration `to` or a newer one.
+    of the new schema: the latest one that the migrations up to `to` state ("0001" if they state none). Return
+    True. If the database already has the migration `to` or a newer one, change nothing, and return False.
     """
     from alembic import command
 
@@ -74,13 +84,14 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
     version = standing_of(connection).revision
     if version is not None and version >= to:
-        return
+        return False
     with _ALEMBIC:
         command.upgrade(configuration(connection), to)
     least = max(one.compatible_from or _OLDEST for one in migrations() if one.revision <= to)
     SCHEMA_MARKS.create(connection, checkfirst=True)
     mark = upsert(SCHEMA_MARKS).values(name="compatible_from", value=least)
     connection.execute(mark.on_conflict_do_update(index_elements=["name"], set_={"value": least}))
+    return True
 
 
 def migrations(after: str | None = None) -> list[Migration]:

@@ -20,14 +20,14 @@ from dragoman.stores.limits import Limits
 from dragoman.stores.sql.added import SqlAdditions
 from dragoman.stores.sql.chats import SqlChats
 from dragoman.stores.sql.conversations import SqlConversations
-from dragoman.stores.sql.database import Database
+from dragoman.stores.sql.database import Database, upsert
 from dragoman.stores.sql.directory import SqlDirectory
 from dragoman.stores.sql.opening import opened
 from dragoman.stores.sql.owned import SqlOwned
 from dragoman.stores.sql.responses import SqlResponses, running
 from dragoman.stores.sql.room import Kind, Room
 from dragoman.stores.sql.rows import SESSION_TURN
-from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SEALS, SESSIONS, SHARES
+from dragoman.stores.sql.schema import CHATS, CONVERSATIONS, RESPONSES, SCHEMA_MARKS, SEALS, SESSIONS, SHARES
 from dragoman.stores.sql.seals import SqlVault, secret
 from dragoman.stores.sql.sessions import SqlSessions
 from dragoman.stores.sql.usage import SqlUsage
@@ -47,6 +47,8 @@ _KEPT = (
     Kind(CHATS.c.number, CHATS.c.tenant, CHATS.c.used, CHATS.c.size),
 )
 """The tables whose total bytes `Limits.size` limits."""
+_PROBE = "probe"
+"""The name of the row of `schema_marks` that `SqlStore.probe` writes."""
 _OF_SEALS = Kind(SEALS.c.number, SEALS.c.owner, SEALS.c.until, SEALS.c.size, named=bytes.fromhex)
 
 
@@ -77,6 +79,7 @@ class SqlStore:
         self.directory: DirectoryStore | None = SqlDirectory(database)
         self.owned: OwnedObjects = SqlOwned(database)
         self._database = database
+        self._now = now
         self._rooms = (kept, seals, count)
 
     @property
@@ -97,6 +100,13 @@ class SqlStore:
         except BaseException:
             await database.close()
             raise
+
+    async def probe(self) -> None:
+        # The value differs each time: SQLite writes no page for a row that stays the same.
+        row = {"name": _PROBE, "value": f"{self._now():.6f}"}
+        write = upsert(SCHEMA_MARKS).values(row)
+        write = write.on_conflict_do_update(index_elements=["name"], set_={"value": row["value"]})
+        await self._database.write(lambda connection: connection.execute(write))
 
     async def sweep(self, now: float) -> None:
         own = [table.c.expires for table in (RESPONSES, CONVERSATIONS, SESSIONS, CHATS)]

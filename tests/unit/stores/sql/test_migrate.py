@@ -124,6 +124,23 @@ async def test_a_new_database_gets_its_tables_by_whoever_is_first(empty: Postgre
         await store.close()
 
 
+async def test_the_log_says_once_that_a_file_was_upgraded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "state.db"
+    with engine_of(file).begin() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        upgrade(connection, BEFORE)
+    stores = [SqlStore.open(place, DEFAULT_LIMITS, SYSTEM) for place in (file, file, tmp_path / "new.db")]
+    for store in await asyncio.gather(*stores):
+        await store.close()
+    await (await SqlStore.open(file, DEFAULT_LIMITS, SYSTEM)).close()
+    (told,) = caplog.records
+    assert told.getMessage() == f"the schema of the sqlite database was upgraded from {BEFORE} to {HEAD}"
+    assert vars(told)["event"] == "schema_upgraded"
+    assert vars(told)["fields"] == {"store": "sqlite", "before": BEFORE, "after": HEAD}
+
+
 async def test_a_server_is_upgraded_only_by_an_operator(old: Location) -> None:
     if isinstance(old, Path):
         await (await SqlStore.open(old, DEFAULT_LIMITS, SYSTEM)).close()
