@@ -144,7 +144,7 @@ async def test_an_invalid_url_leaves_the_earlier_answer_alone(house: Any) -> Non
     site = await house(KEYED)
     line = await site.line()
     host = b"host: localhost\r\n\r\n"
-    await line.send(b"GET /health HTTP/1.1\r\n" + host + b"GET http://a.example HTTP/1.1\r\n" + host)
+    await line.send(b"GET /health HTTP/1.1\r\n" + host + b"GET ftp://a.example/ HTTP/1.1\r\n" + host)
     answers = await line.ended()
     assert answers.startswith(b"HTTP/1.1 200")
     assert answers.count(b"HTTP/1.1 ") == 1

@@ -93,7 +93,7 @@ async def test_each_key_gets_a_line(check: Any, provide: Provide) -> None:
     assert ended.stdout.splitlines() == [
         "provider\tkey\tasked for\tstate\tin its words",
         "up\t…good\tmodels\tok\t2 models",
-        "up\t…evil\tmodels\trefused\tIncorrect API key provided: [redacted]",
+        "up\t…evil\tmodels\trefused\tIncorrect API key provided: [redacted].",
     ]
     assert "asking up for its list of models, with 2 keys" in ended.stderr
     assert GOOD not in ended.stdout + ended.stderr

@@ -341,10 +341,13 @@ class Limits:
         """Return the limits of a caller and a model; None = no limit applies. If the result has limits in
         `Found.invented`, the method `invented` finds those of them that apply to one request.
 
-        models: the names by which the model is counted; several if the client has named a deployment that
-        several models have. asked: the name that the client sent; None = it is not known, or stands for
-        another model. bare: one more name of the model; "" = none. A limit for certain models applies if its
-        list has any of these names, or a pattern for one. The result must not be changed: it is cached.
+        models: the names by which the model is counted; several if the client has named a deployment
+        that several models have. asked: the name that the client sent; None = it is not known, or stands
+        for another model. bare: one more name of the model; "" = none. A limit for certain models
+        (`Limit.models`) applies if its list has any of these names, or a pattern for one. A limit that
+        counts each model separately, for certain names (`Limit.only`), is compared in the same way with
+        one model; with several, it applies to those of `models` whose own name is in its list. The
+        result must not be changed: it is cached.
         """
         if not self._of_exchanges and (caller is None or not caller.limits):
             return None

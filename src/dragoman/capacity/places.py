@@ -77,10 +77,11 @@ class Places(Protocol):
         """
 
     def start(self, now: float, delay: float) -> float:
-        """If a request may start now (`due` returns `now`), record that it does, and return `now`. Otherwise
-        record nothing and return the later time (monotonic seconds) at which the request may start; this can
-        be `now + delay` because another process is just deciding about a start. now: monotonic seconds.
-        delay: the least seconds from this start to the next one, 0 = no delay.
+        """If a request may start now (`due` returns `now`), record that it does, and return `now`.
+        Otherwise record nothing and return the later time (monotonic seconds) at which the request may
+        start; this can be `now + delay` because another process is just deciding about a start. now:
+        monotonic seconds. delay: the least seconds from this start to the next one; 0 = no delay (then
+        the result is `now`, and the start need not be recorded).
         """
 
     def wait(self, *, waiting: bool) -> None:

@@ -463,11 +463,14 @@ def _refuse_unknown(found: Loaded, file: Path | None) -> None:
 
 
 def _with_store(found: Loaded) -> Loaded:
-    """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used or its
-    file exists. If it cannot be used because the folder is not writable, the result has a warning.
+    """Return the configuration, with `stores.sql: sqlite` if no store is stated and SQLite can be used
+    or its file exists. If it cannot be used because the folder is not writable, the result has a
+    warning.
 
-    Raises Failure if the stated setting is wrong, if the extra of the database is not installed, or if no
-    store is stated, SQLite cannot be used and several workers are configured. No database is opened.
+    Raises Failure if the stated setting is wrong; if the extra for the stated database, or for a
+    SQLite file that exists, is not installed; or if no store is stated, SQLite cannot be used and
+    several workers are configured. With one worker and nothing stated, a missing extra only means
+    that there is no database. No database is opened.
     """
     from dragoman.stores.open import FILE_NAME, installed, located, unstated
 

@@ -18,8 +18,8 @@ RESOURCES: Final[tuple[Resource, ...]] = ("requests", "tokens", "input_tokens", 
 class Bounds(Section, frozen=True):
     """How much may be used in which time.
 
-    A window of time begins at a full second, minute or hour, at midnight (UTC), on Monday, or on the first
-    day of a month.
+    A window of time begins at a full second, minute or hour, at midnight (UTC), on Monday, or on the
+    first day of a month. A budget for all time has no such beginning.
     """
 
     requests: Annotated[tuple[Quota, ...], about(default="any number")] = ()

@@ -199,8 +199,9 @@ class _Reader:
 
 
 def _plain(text: str) -> bool | float | str | None:
-    """Return the value of a text that is written without quotation marks. Numbers in other notations than the
-    decimal one, those that a float cannot hold, and integers of more than 300 digits stay strings.
+    """Return the value of a text that is written without quotation marks: a whole number of up to 300
+    digits is an exact int, another decimal number a float. Numbers in other notations than the
+    decimal one, and those that a float cannot hold, stay strings.
     """
     if text in _NULL:
         return None

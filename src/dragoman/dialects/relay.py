@@ -18,9 +18,9 @@ class Relay(Protocol):
 
     def request(self, head: dict[str, Any], edits: Mapping[str, Any]) -> bytes:
         """Return the body for the provider. head: the client's body, name of a member -> JSON bytes
-        (`wire.json.decode_head`). edits: name of a member -> its new value (the model's name, members that
-        the configuration adds), which replaces the client's value or is added; `msgspec.UNSET` removes the
-        member.
+        (`wire.json.decode_head`). edits: name of a member -> its new value (the model's name, members
+        that the configuration adds), which replaces the client's value or is added; `msgspec.UNSET`
+        removes the member. `model` is always removed if the protocol states the model in the path.
         """
 
     def ask_usage(self, body: Mapping[str, Any]) -> dict[str, Any]:

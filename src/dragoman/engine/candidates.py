@@ -169,8 +169,8 @@ class Candidates(msgspec.Struct, eq=False):
         return await asked.step(circumstances, *what)
 
     def _weigh(self, exchange: Exchange, asking: Asking, begun: Candidate | None = None) -> None:
-        """Record the order of the candidates, with reasons, in the exchange. begun: the candidate that was
-        chosen before there was an order, and stands first in it; None = there is none.
+        """Record the order of the candidates, with reasons, in the exchange. begun: the candidate that
+        was chosen before an order was recorded, and stands first in it; None = there is none.
         """
         exchange.weighed = weighed(self.runtime.health, self.plan.route, asking, self.now(), begun)
 

@@ -380,11 +380,12 @@ def make_room(_: Runtime, asked: Asked, plan: Plan) -> Plan:
 
 
 def _surely_fits(asked: Asked, room: int) -> bool:
-    """Whether the size of the request shows that its texts have at most `room` tokens, because a token has at
-    least one byte. Then the request need not be decoded. False for a request that may continue earlier
-    messages. Tokens of media that are named by URL are not considered.
+    """Whether the size of the client's body shows that the request's texts have at most `room` tokens,
+    because a token has at least one byte. Then the request need not be decoded. False if the request has
+    other texts than the body: it may continue earlier messages, or an alias or a hook has changed it. Tokens
+    of media that are named by URL are not considered.
     """
-    return asked.inbound.turn is None and len(asked.said.raw) <= room
+    return asked.inbound.turn is None and not asked.reasons and len(asked.said.raw) <= room
 
 
 def hold_to_form(_: Runtime, asked: Asked, plan: Plan) -> Plan:

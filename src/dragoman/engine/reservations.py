@@ -174,7 +174,9 @@ class Reservations:
             self.refuse_unpriced(self.applied)
 
     def claims(self, expected: Expected, now: float) -> Sequence[Claim]:
-        """Return the claims of this usage on the limits of the exchange. now: Unix seconds."""
+        """Return the claims of this usage on those limits of the exchange that count tokens or money; () =
+        the exchange has no limits. Nothing is reserved. now: Unix seconds.
+        """
         if (applied := self.applied) is None:
             return ()
         return applied.of_usage(expected.taken, expected.given, expected.cost, now)

@@ -18,8 +18,9 @@ _CREDENTIAL = re.compile(
 
 
 def redact(text: str) -> str:
-    """Return the text with "[redacted]" in place of API keys, tokens and account ids. They are recognised
-    only by their form, for example by the prefix `sk-`. A text that was redacted before does not change.
+    """Return the text with "[redacted]" in place of API keys, tokens and account ids. They are
+    recognised only by their form, for example by the prefix `sk-`. A text that was redacted before
+    does not change, unless it has two credentials with nothing between them.
     """
     if _PREFIX.search(text) is not None:
         text = _WORDS.sub(_without_key, text)

@@ -27,9 +27,10 @@ class Fitting(NamedTuple):
 
 
 def room(request: ir.Request, deployments: tuple[Deployment, ...]) -> Fitting:
-    """Return the deployments with room for the prompt: those without a window, and those with one that is
-    large enough. If there are none and the request has `truncation: auto`, return those with room for the
-    shortened prompt. Raises RequestFailed (context_length) if there are none.
+    """Return the deployments with room for the prompt: those without a window, and those with one
+    that is large enough. If there are none and the request has `truncation: auto`, return those with
+    room for the shortened prompt, and set `shortened` in the result. Raises RequestFailed
+    (context_length) if there are none. deployments: at least one.
     """
     stated = [deployment.room for deployment in deployments if deployment.room is not None]
     if not stated or ceiling(request) <= min(stated):

@@ -481,9 +481,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def refuse(self, fault: ir.Fault) -> None:
         """Send this error for the request that is coming in, end our side of the connection, and ignore all
-        further input. If an answer to this request has begun, or earlier requests are unanswered, the error
-        is not sent: the connection is cut, or ends after the earlier answers. Does nothing if input is
-        ignored already, or the connection is closing.
+        further input. Does nothing if input is ignored already, or the connection is closing.
+
+        The error is not sent in two cases. If earlier requests are unanswered: while the head of this
+        request comes in, the connection ends after the earlier answers; while its body comes in, the
+        connection is cut at once, and the earlier requests are not answered either. If an answer to this
+        request has begun, the connection is cut at once.
         """
         if self._ignores_input or self.transport.is_closing():
             return

@@ -62,9 +62,10 @@ def mutants(value: Any, seed: str, count: int) -> Iterator[Mutant]:
 
 
 def odd_streams(frames: Sequence[bytes], seed: str, count: int) -> Iterator[Mutant]:
-    """Yield `count` odd forms of a stream, the same for the same seed. frames: the data of each event. The
-    value of a mutant is a list of frames: frames are removed, doubled or moved, the stream is cut off, or
-    the JSON inside of a frame is changed.
+    """Yield `count` odd forms of a stream, the same for the same seed. frames: the data of each
+    event. The value of a mutant is a list of frames: frames are removed, doubled or moved, the stream
+    is cut off, or the JSON inside of a frame is changed. By chance, a mutant may be equal to the
+    stream.
     """
     return _drawn(frames, seed, count, list, _mutate_stream)
 

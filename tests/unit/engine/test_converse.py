@@ -232,11 +232,11 @@ async def test_a_session_ends_when_its_time_is_over() -> None:
 
 
 async def test_no_timer_keeps_a_session_that_has_ended() -> None:
-    talked = Talked(longest=3600.0, idle=0.05)
+    talked = Talked(longest=3600.0, idle=1.0)
     running = asyncio.ensure_future(talked.run())
     for _ in range(8):
         talked.upstream.tell(type="ping")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.15)
     talked.upstream.end(1000)
     await running
     session = weakref.ref(talked.session)

@@ -188,6 +188,17 @@ def test_who_has_too_small_a_window_is_left_out() -> None:
     assert lines[1] == "= client/route/context_length_exceeded"
 
 
+def test_what_a_name_adds_counts_for_the_window_that_a_provider_lists() -> None:
+    """The client's body alone fits, and is so short that its tokens need not be counted."""
+    stage = Stage({"claude": CLAUDE, "one": ONE})
+    windows = (Deployment("claude", "opus", listed=1000), Deployment("one", "gpt", listed=100_000))
+    long = (ir.Message("user", (ir.Text("word " * 3000),)), ir.Message("assistant", (ir.Text("Yes."),)))
+    route = Route("cat", windows, opening=long)
+    stage.rename(Table.build([Provider("one", "one"), Provider("claude", "claude")]).also({"cat": route}))
+    stage.script("one", whole("Hello."))
+    assert stage.plays(chat(model="cat"))[0] == ASK
+
+
 def test_what_only_the_author_refuses_goes_to_who_is_known_to_take_it() -> None:
     body = chat(model="m", max_tokens=9, temperature=1.5)
     author = {"anthropic": {"keys": "key-a"}}

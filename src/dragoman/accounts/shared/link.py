@@ -156,8 +156,8 @@ class Link:
             await self._call(b"SCRIPT", b"LOAD", _script(name)[0])
 
     async def listen(self) -> None:
-        """Subscribe to recalls, so that `recalls` yields them. The store counts the processes that listen
-        (join.lua). Raises LinkFailed.
+        """Subscribe to recalls, so that `recalls` yields them. To be called before `join`: the store counts
+        the processes that listen, and takes this one for one of them (join.lua). Raises LinkFailed.
         """
         await _call(self._hearing, self._patience, b"SUBSCRIBE", self._prefix + b"recall")
 

@@ -183,7 +183,10 @@ class CohereDecoder:
         events.append(ir.Start(NAME, head.get("id"), extra=extra))
 
     def _keep(self, extra: ir.Extra) -> None:
-        """Count leftovers that stay in memory until the stream ends. Raises WireError for too many."""
+        """Count leftovers that stay in memory until the stream ends, and the JSON values inside them. A
+        name that comes again counts once, with its latest value. Raises WireError for too many leftovers
+        or values.
+        """
         for name, value in (extra or {}).get(NAME, {}).items():
             self._seen.add(name)
             refuse_more(len(self._seen) - 1, MOST_LEFTOVERS, "unknown members of the stream")

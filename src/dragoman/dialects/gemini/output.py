@@ -78,8 +78,8 @@ def decode_output(config: dict[str, Any]) -> ir.Output | None:
 
 
 def _voice(speech: Any) -> str | None:
-    """Return the name of the voice in a `speechConfig` (`speech`); None = the object states something other
-    than this name, or something beside this name.
+    """Return the name of the voice in a `speechConfig` (`speech`); None = it is no object, has no such
+    name, or states something beside this name.
     """
     for key in ("voiceConfig", "prebuiltVoiceConfig", "voiceName"):
         speech = spelled(speech) if isinstance(speech, dict) else {}

@@ -196,13 +196,16 @@ class TranscriptionRelay:
     def response(
         self, wire: WireRequest, answer: Payload, model: str | None
     ) -> tuple[Payload, ir.Usage | None] | None:
-        """Return (the response for the client, its usage). The usage is None if the response states none, or
-        if the client asked for `text`, `srt` or `vtt`. Returns None in place of both if the response does not
-        have the form of the requested format (JSON or a text), and so must be translated.
+        """Return (the response for the client, its usage). The usage is None if the response states none,
+        or if the client asked for `text`, `srt` or `vtt`. Returns None in place of both if the response
+        must be translated: it is a web page, or it does not have the form of the requested format (JSON
+        or a text). A JSON string counts as a text if JSON was requested, but as JSON if a text was
+        requested.
 
-        model: the name that replaces the model's name in a JSON response that has one; None = the name stays.
-        If the client asked for a format in JSON, raises RequestFailed for an error with status 200, WireError
-        for invalid JSON and for JSON without a `text`.
+        model: the name that replaces the model's name in a JSON response that has one; None = the name
+        stays. If the client asked for a format in JSON, raises RequestFailed for an error with status
+        200, WireError for invalid JSON, for an object without a `text`, and for any other JSON value that
+        is not a string.
         """
         written = wire.body.get("response_format") in WRITTEN
         if is_json(answer) is written or is_page(answer):

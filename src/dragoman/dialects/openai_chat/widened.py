@@ -179,8 +179,9 @@ _CALL_TYPES: Final = frozenset({"function", "custom"})
 
 
 def _named(value: Any, name: str) -> Any:
-    """Return a copy of a tool's or a schema's object with the name `name`. An object without a name or with
-    the name "", and any other value, is returned itself.
+    """Return a copy of a tool's or a schema's object with the name `name`. An object whose name is
+    absent, "" or not a text, and a value that is no object, is returned itself, so that the check
+    refuses it.
     """
     if type(value) is not dict or type(stated := value.get("name")) is not str or not stated:
         return value

@@ -21,10 +21,12 @@ _OFFSET: Final = "text_offset"
 
 
 def decode_logprobs(wire: dict[str, Any]) -> tuple[ir.Logprob, ...] | None:
-    """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list `content`),
-    which llama.cpp writes here. None = the IR cannot hold them: there are other members, tokens or their
-    values are missing, the lists differ in length, or a value is null (as for an echoed prompt). May raise
-    one of `typed.OF_ANOTHER_SHAPE`.
+    """Return the decoded log probabilities. wire: the four lists, or the form of chat (a list
+    `content`), which llama.cpp writes here. None = the IR cannot hold them: there are other members,
+    the tokens or their values are missing or empty lists, the lists differ in length, or a token's
+    value or alternatives are null (as for an echoed prompt). May raise one of
+    `typed.OF_ANOTHER_SHAPE`. The types of the values are not checked: call this by
+    `typed.sound_tokens`.
     """
     if type(wire.get("content")) is list:
         alone = all(value is None for member, value in wire.items() if member != "content")

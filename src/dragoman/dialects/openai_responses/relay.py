@@ -331,7 +331,9 @@ def _bare_error(frame: bytes) -> dict[str, Any] | None:
 
 
 def _number(frame: bytes) -> int:
-    """Return the `sequence_number` in an event's data; 0 = it has none, or an unreadable one."""
+    """Return the `sequence_number` of an event; 0 = it has none, or the data cannot be read. frame: the
+    event's data, JSON.
+    """
     try:
         stated = _decode(frame).get("sequence_number")
     except UNREADABLE:
