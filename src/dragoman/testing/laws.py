@@ -31,6 +31,7 @@ from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, ev
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.testing.tagged import apart
 from dragoman.wire import json
+from dragoman.wire.json import UNREADABLE
 
 
 def request_check(case: Case) -> Iterator[str]:
@@ -568,7 +569,7 @@ def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
 def _parsed(frame: bytes) -> Any:
     try:
         return msgspec.json.decode(frame)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return frame.decode()
 
 
