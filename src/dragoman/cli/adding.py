@@ -17,7 +17,7 @@ from dragoman.cli.entries import warn
 from dragoman.cli.options import refused
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
-from dragoman.wire.json import UNREADABLE
+from dragoman.wire.json import UNDECODABLE
 
 if TYPE_CHECKING:
     from dragoman.state.added import AddedKind
@@ -144,7 +144,7 @@ def _value(name: str, text: str) -> Any:
         return text
     try:
         return msgspec.json.decode(text)
-    except UNREADABLE as error:
+    except UNDECODABLE as error:
         raise Failure(MISUSE, f"{clean(name)}: is not JSON: {clean(str(error))}") from None
 
 

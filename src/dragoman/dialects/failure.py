@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from dragoman.ir import Fault, Kind
-from dragoman.wire.json import UNREADABLE, reworded
+from dragoman.wire.json import UNDECODABLE, reworded
 
 ENDED = "The provider's stream ended before the response was complete."
 SILENT = "The provider's stream ended without a response."
@@ -118,7 +118,7 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
-        except UNREADABLE:
+        except UNDECODABLE:
             return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
     else:
         told = body

@@ -20,7 +20,7 @@ from dragoman.errors import CallFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Message
-from dragoman.wire.json import UNREADABLE
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -162,5 +162,5 @@ class _Request:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except UNREADABLE:
+    except UNDECODABLE:
         return body.decode("utf-8", "replace")

@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.fields import PLACES
 from dragoman.dialects.leftovers import KIN, SHARED, shown
 from dragoman.dialects.loss import Report
-from dragoman.wire.json import UNREADABLE
+from dragoman.wire.json import UNDECODABLE
 
 _OTHERWISE = frozenset(
     {
@@ -291,7 +291,7 @@ def _arguments(call: ir.ToolCall) -> str:
         return call.arguments
     try:
         return msgspec.json.encode(msgspec.json.decode(call.arguments or "{}"), order="sorted").decode()
-    except UNREADABLE:
+    except UNDECODABLE:
         return call.arguments
 
 

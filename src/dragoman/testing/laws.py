@@ -31,7 +31,7 @@ from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, ev
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.testing.tagged import apart
 from dragoman.wire import json
-from dragoman.wire.json import UNREADABLE
+from dragoman.wire.json import UNDECODABLE
 
 
 def request_check(case: Case) -> Iterator[str]:
@@ -569,7 +569,7 @@ def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
 def _parsed(frame: bytes) -> Any:
     try:
         return msgspec.json.decode(frame)
-    except UNREADABLE:
+    except UNDECODABLE:
         return frame.decode()
 
 

@@ -43,7 +43,7 @@ _MOST_VALUES = 8_000_000
 """The most commas and opening brackets in any decoded text, including those inside of strings. 2,048 vectors
 of 3,072 numbers have 6.3 million.
 """
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What a decoder of msgspec raises for a text that it cannot read: for invalid JSON or another type than the
 expected one (MsgspecError), for bytes that are not UTF-8 or text with half of a surrogate pair
 (UnicodeError), and for too deep nesting (RecursionError), which is no MsgspecError. Code that calls such a
@@ -235,7 +235,7 @@ def _object(body: bytes, max_depth: int, decode: Callable[[bytes], Any] = _decod
         _refuse_many_digits(body)
     try:
         value = decode(body)
-    except UNREADABLE as error:
+    except UNDECODABLE as error:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
         raise _not_an_object(body)
@@ -273,7 +273,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
         head = _decode_head(body)
         if not body.isascii():
             body.decode()  # msgspec does not check the strings that it skips
-    except UNREADABLE as error:
+    except UNDECODABLE as error:
         raise _explained(body, error, max_depth) from None
     if _may_be_deep(body, max_depth):
         _check_depth(body, max_depth)

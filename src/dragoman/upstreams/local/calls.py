@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from dragoman.wire.json import UNREADABLE
+from dragoman.wire.json import UNDECODABLE
 
 
 class Begun(NamedTuple):
@@ -104,6 +104,6 @@ def _call(text: str, names: Collection[str]) -> tuple[str, str] | None:
         call = msgspec.json.decode(text, type=_Written)
         arguments = bytes(call.arguments) or bytes(call.parameters) or b"{}"
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
-    except UNREADABLE:
+    except UNDECODABLE:
         return None
     return (call.name, arguments.decode()) if call.name in names else None
