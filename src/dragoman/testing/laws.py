@@ -31,7 +31,6 @@ from dragoman.testing.case import QUIRKS, Case, check_grammar, copy_of, cuts, ev
 from dragoman.testing.mutations import Mutant, mutants, odd_streams
 from dragoman.testing.tagged import apart
 from dragoman.wire import json
-from dragoman.wire.json import UNDECODABLE
 
 
 def request_check(case: Case) -> Iterator[str]:
@@ -569,7 +568,7 @@ def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
 def _parsed(frame: bytes) -> Any:
     try:
         return msgspec.json.decode(frame)
-    except UNDECODABLE:
+    except json.UNDECODABLE:
         return frame.decode()
 
 
