@@ -83,8 +83,8 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
     that is nearest to the client's size; None = the client states neither. "auto" counts as not stated.
 
     shapes: the provider's ratios, at least one. report: gets a change if a ratio replaces a size, and a loss
-    if the client states both. to: the JSON path where the ratio will be written. Raises WireError for a client's ratio that is not in `shapes`
-    and, if there is no ratio, for an invalid size.
+    if the client states both. to: the JSON path where the ratio will be written. Raises WireError for a
+    client's ratio that is not in `shapes` and, if there is no ratio, for an invalid size.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
