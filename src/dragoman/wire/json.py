@@ -67,7 +67,8 @@ _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
 _WORD = re.compile(rb'(?:^|[\s:,\[])([tn][^"]{3}|f[^"]{4})\Z')
-_INT_DIGITS = 4300
+_INT_LENGTH = 4300
+"""The most characters, the sign included, of an integer that msgspec reads."""
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
 """Words in msgspec's errors about half of a surrogate pair: the other half is missing, is not an escape, or
@@ -603,11 +604,12 @@ def _not_an_object(body: bytes) -> WireError:
 
 def _unreadable_number(body: bytes) -> int:
     """Return the position of the first number that probably cannot be decoded: a float larger than a double
-    can hold, or an integer of 4,300 characters or more. Without such a number, the length of the text.
+    can hold, or an integer of more than `_INT_LENGTH` characters. Without such a number, the length of the
+    text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]
-        if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):
+        if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) > _INT_LENGTH):
             return found.start()
     return len(body)
 
