@@ -20,7 +20,7 @@ _MEMBERS = (b"data", b"embedding", b"embeddings", b"error", b"meta", b"results",
 _ANSWERS = [_DEEP, *(b'{"%b":%b}' % (name, _DEEP) for name in _MEMBERS), b'{"error":"\xff"}', b'"\\ud800"']
 _REQUESTS: dict[Operation, Any] = {
     "embed": ir.EmbedRequest("openai_chat", "m", ("x",)),
-    "moderation": ir.ModerationRequest("openai_chat", "m", ("x",)),
+    "moderation": ir.ModerationRequest("openai_chat", "m", ((ir.Text("x"),),)),
     "rerank": ir.RerankRequest("openai_chat", "m", "x", ("y",)),
     "image": ir.ImageRequest("openai_chat", "m", "x"),
     "transcription": ir.TranscriptionRequest("openai_chat", "m", ir.File(data=b"x")),

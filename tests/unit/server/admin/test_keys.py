@@ -176,13 +176,15 @@ async def test_a_mistake_names_its_field(office: Office, body: dict[str, Any], p
 
 
 async def test_a_key_may_expire_a_while_after_now(office: Office) -> None:
+    stated = ""
     for method, path, more in (("POST", "/admin/keys", {"name": "a"}), ("PUT", "/admin/keys/a", {})):
         until = datetime.now(UTC) + timedelta(days=30)
         answer = await office.ask(method, path, {**more, "expires": "30d"})
         assert answer.status == 200, answer.body
-        assert abs(datetime.fromisoformat(answer.body["expires"]) - until) < timedelta(minutes=1)
-    again = await office.ask("PUT", "/admin/keys/a", {"expires": answer.body["expires"]})
-    assert again.body["expires"] == answer.body["expires"]
+        stated = answer.body["expires"]
+        assert abs(datetime.fromisoformat(stated) - until) < timedelta(minutes=1)
+    again = await office.ask("PUT", "/admin/keys/a", {"expires": stated})
+    assert again.body["expires"] == stated
 
 
 async def test_a_wrong_word_is_answered_with_the_right_ones(office: Office) -> None:
