@@ -230,7 +230,7 @@ def test_the_command_adds_and_removes(environment: dict[str, str], tmp_path: Pat
                 (("models", "add", "team/fast", "simulate/echo"), "version 2"),
                 (("aliases", "add", "best", "route=team/fast", "defaults.seed=1"), "version 3"),
                 (("aliases", "add", "best", "own", "--replace"), "best is replaced, version 4"),
-                (("providers", "remove", "acme"), "acme is removed"),
+                (("providers", "remove", "acme", "--yes"), "acme is removed"),
             ):
                 ended = run(environment, tmp_path, *arguments)
                 assert (ended.returncode, words in ended.stderr) == (0, True), ended.stderr

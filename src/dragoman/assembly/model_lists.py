@@ -16,6 +16,7 @@ import msgspec
 from dragoman.config.load import Loaded
 from dragoman.dialects.facts import Facts
 from dragoman.providers.listing import LARGEST, Listed
+from dragoman.wire.json import UNDECODABLE
 
 log = logging.getLogger("dragoman.assembly.model_lists")
 
@@ -100,7 +101,7 @@ class ModelLists:
             listed = _listed(file.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+        except (*UNDECODABLE, OSError) as error:
             log.warning("the kept list of models of %s cannot be read: %s", name, error)
             return None
         return listed if listed.address == address else None

@@ -27,7 +27,7 @@ from dragoman.upstreams.form import is_success
 from dragoman.upstreams.local.weights import may_chat
 from dragoman.upstreams.upstream import Call, Stopwatch
 from dragoman.upstreams.wire import WireUpstream
-from dragoman.wire.json import encode
+from dragoman.wire.json import UNDECODABLE, encode
 
 State: TypeAlias = Literal["ok", "refused", "not reached", "failed"]
 Asked: TypeAlias = Literal["models", "count", "chat"]
@@ -211,7 +211,7 @@ def _names(raw: bytes) -> list[str]:
     """Return the model names in a list of models. Raises WireError if `raw` is not such a list."""
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         raise WireError("it is not JSON") from None
     rows = value if isinstance(value, list) else None
     if isinstance(value, Mapping):

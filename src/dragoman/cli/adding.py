@@ -13,10 +13,12 @@ import msgspec
 
 from dragoman.cli.asked import asked_of, from_gateway, gateway_options, nobody
 from dragoman.cli.command import Group
+from dragoman.cli.confirming import confirm
 from dragoman.cli.entries import warn
 from dragoman.cli.options import refused
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 from dragoman.errors import ConfigError
+from dragoman.wire.json import UNDECODABLE
 
 if TYPE_CHECKING:
     from dragoman.state.added import AddedKind
@@ -86,10 +88,15 @@ def removing(group: Group, kind: AddedKind, does: str, example: str = "NAME") ->
 
     @group.command("remove", help=does, examples=(f"dragoman {kind} remove {example}",))
     @click.argument("name")
+    @click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
     @gateway_options
     @click.pass_obj
-    def remove(terminal: Terminal, name: str, file: Path | None, *, url: str | None, key: str | None) -> None:
+    def remove(
+        terminal: Terminal, name: str, *, yes: bool, file: Path | None, url: str | None, key: str | None
+    ) -> None:
         asked = asked_of(terminal, file, url, key)
+        question = f"{clean(name)} will end at once for all requests. Remove it?"
+        confirm(terminal, f"removing {clean(name)}", question, yes=yes)
         found = from_gateway(asked, f"/admin/{kind}", name, method="DELETE")
         if found is None:
             raise nobody()
@@ -143,7 +150,7 @@ def _value(name: str, text: str) -> Any:
         return text
     try:
         return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise Failure(MISUSE, f"{clean(name)}: is not JSON: {clean(str(error))}") from None
 
 

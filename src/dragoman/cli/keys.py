@@ -250,17 +250,13 @@ def _moment(stated: str) -> str | None:
     stated: a duration from now ("90d"), a date, a time with its zone, or "never". Raises Failure for any
     other text.
     """
-    from dragoman.config.scalars import Duration, Moment
+    from dragoman.config.scalars import Moment
     from dragoman.seams.clock import SYSTEM
 
     if stated == "never":
         return None
     try:
-        return str(Moment.parse(stated))
-    except ValueError:
-        pass
-    try:
-        return str(Moment(round(SYSTEM.now() + Duration.parse(stated))))
+        return str(Moment.from_now(stated, SYSTEM.now()))
     except ValueError:
         text = f"--expires: expected 90d, {Moment.expected}, or never"
         raise Failure(MISUSE, text, hint="--expires 90d") from None

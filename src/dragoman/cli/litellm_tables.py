@@ -13,6 +13,7 @@ import msgspec
 from dragoman.cli.terminal import CONFIGURATION, MISUSE, UNREACHABLE, Failure
 from dragoman.config.litellm_keys import Theirs
 from dragoman.stores.address import PostgresUrl, database
+from dragoman.wire.json import UNDECODABLE
 
 TABLES: Final = {
     "keys": "LiteLLM_VerificationToken",
@@ -59,7 +60,7 @@ def _from_file(file: Path) -> Theirs:
         value = msgspec.json.decode(text)
     except OSError as error:
         raise Failure(MISUSE, f"{file}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, csv.Error) as error:
+    except (*UNDECODABLE, csv.Error) as error:
         raise Failure(CONFIGURATION, f"{file}: neither JSON nor CSV: {error}") from None
     if isinstance(value, list):
         value = {TABLES["keys"]: value}

@@ -35,7 +35,7 @@ from dragoman.config.check_credential import key_misfits
 from dragoman.config.check_defaults import unfit, unfit_defaults
 from dragoman.config.check_forwarding import forwarding_misfits
 from dragoman.config.check_headers import unusable
-from dragoman.config.check_limits import limit_misfits, stated_models
+from dragoman.config.check_limits import empty_lists, limit_misfits, stated_models
 from dragoman.config.check_names import Names
 from dragoman.config.check_observing import unchecked, unseen
 from dragoman.config.check_prices import price_misfits, unfit_prices
@@ -128,6 +128,7 @@ class _Checker:
         self.misfits("", forwarding_misfits(self.config, self.accounts))
         self.misfits("", unseen(self.config))
         self.misfits("", limit_misfits(self.config, self.unread, self.names.providers))
+        self.misfits("", empty_lists(self.config, self.sources.keys()))
         for path, models in stated_models(self.config):
             self.grants(models, path)
         self.circles()

@@ -58,6 +58,21 @@ def stated_models(config: Config) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield (f"{path}.models" if single else f"{path}[{index}].models"), bounds.models
 
 
+def empty_lists(config: Config, written: Collection[str]) -> Iterator[Misfit]:
+    """Yield a warning for each `only: []` and `models: []` of a limit. written: the paths of all settings
+    that are written; those of a single limit without a list may have no index.
+    """
+    for path, _, stated in _places(config):
+        for index, bounds in enumerate(stated):
+            for place in (path, f"{path}[{index}]"):
+                if not bounds.models and f"{place}.models" in written:
+                    said = "an empty list counts requests for all models"
+                    yield Misfit(f"{place}.models", said, "leave it out, or name models", odd=True)
+                if isinstance(bounds, LimitEntry) and not bounds.only and f"{place}.only" in written:
+                    said = "an empty list counts everybody, as without `only`"
+                    yield Misfit(f"{place}.only", said, "leave it out, or state names", odd=True)
+
+
 def unkept(stated: Sequence[Bounds], subject: Subject, path: str = "limits") -> Iterator[Misfit]:
     """Yield the mistakes in the limits of one key, model, …, or in one entry of `limits`. subject: what has a
     counter of its own in these limits: each key, each model, …. path: the path of the list `stated`, or of

@@ -40,6 +40,10 @@ _USUAL_SIZE: Final = "search_context_size_medium"
 """LiteLLM states the cost of a search by the size of its context. Usages do not state the size, so the size
 that providers use by default counts.
 """
+_MOST: Final = Decimal("1e9")
+"""USD for one of LiteLLM's units. No real price is near it; far larger numbers (`1e999999`) cannot be
+multiplied or written.
+"""
 _TIERS: Final = {"batches": "batch", "batch": "batch", "flex": "flex", "priority": "priority"}
 _ABOVE: Final = re.compile(r"(.+)_above_(\d+)k_tokens")
 _VENDORS: Final = {
@@ -80,8 +84,8 @@ def _of_litellm(value: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, d
 def entry_of(one: Mapping[str, Any]) -> dict[str, Any]:
     """Return the price in LiteLLM's fields, in the form of our setting `price`: {"input": USD for a million
     tokens, …}, also with `tiers` and `long_prompts`. {} = the fields state no usual price (only prices of
-    service tiers or of long prompts, or nothing). Costs may be numbers or texts; what is no cost, or a
-    negative one, is ignored. one: {field: value}.
+    service tiers or of long prompts, or nothing). Costs may be numbers or texts; what is no cost, or is
+    negative or above `_MOST`, is ignored. one: {field: value}.
     """
     entry: dict[str, Any] = {}
     tiers: dict[str, dict[str, Any]] = {}
@@ -141,7 +145,7 @@ def _cost(value: Any) -> Decimal | None:
         cost = Decimal(str(value))
     except InvalidOperation:
         return None
-    return cost if cost.is_finite() and cost >= 0 else None
+    return cost if cost.is_finite() and 0 <= cost <= _MOST else None
 
 
 def _number(value: Decimal) -> int | float:

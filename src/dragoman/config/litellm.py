@@ -439,9 +439,13 @@ class _Conversion:
     def fallbacks(self, name: str) -> Any:
         """Return Dragoman's `fallbacks` of a model or alias: a list of names for `any` alone, or {cause:
         names}; None = there are none. Unconverted names are left out, and so are names of the model itself.
+        The names for every model (`*`) come after the model's own for `any`; for another cause, they count if
+        the model has none of its own.
         """
         causes = {cause: list(listed) for cause, listed in self.chains.get(name, {}).items()}
-        causes.setdefault("any", []).extend(self.chains.get("*", {}).get("any", ()))
+        for cause, listed in self.chains.get("*", {}).items():
+            if cause == "any" or cause not in causes:
+                causes.setdefault(cause, []).extend(listed)
         kept: dict[str, list[str]] = {}
         for cause, listed in causes.items():
             found = dict.fromkeys(one for one in map(self.reached, listed) if one is not None)

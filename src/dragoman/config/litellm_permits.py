@@ -15,6 +15,7 @@ import msgspec
 
 from dragoman.accounts.grants import GROUP, WILDCARD
 from dragoman.config.stated import stated_bounds
+from dragoman.wire.json import UNDECODABLE
 
 Note: TypeAlias = Callable[[str], None]
 """Gets a text about something in a row that is not taken over."""
@@ -249,7 +250,7 @@ def json_of(stated: Any) -> Any:
         return stated
     try:
         return msgspec.json.decode(stated)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

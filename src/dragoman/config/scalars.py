@@ -204,6 +204,16 @@ class Moment(float):
             raise ValueError("no such day") from error
         return moment
 
+    @classmethod
+    def from_now(cls, value: object, now: float) -> Self:
+        """Make a moment from what `parse` accepts, or from a duration after `now` (Unix seconds): "90d"; a
+        duration gives whole seconds, rounded down. Raises ValueError for anything else.
+        """
+        try:
+            return cls.parse(value)
+        except ValueError:
+            return cls(int(now + Duration.parse(value)))
+
     def __str__(self) -> str:
         """Return the moment in UTC ("2026-12-31T18:00:00Z"). For midnight, return the day that ends then:
         "2026-12-31" for 2027-01-01T00:00:00Z.

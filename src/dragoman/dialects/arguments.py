@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.wire.json import count_values
+from dragoman.wire.json import UNDECODABLE, count_values
 
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -36,6 +36,6 @@ def parse_arguments(text: str) -> dict[str, Any] | None:
         return None
     try:
         value = _decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+    except UNDECODABLE:
         return None
     return value if isinstance(value, dict) else None

@@ -16,7 +16,7 @@ from dragoman.dialects.operation import OperationReply
 from dragoman.errors import RequestFailed, WireError
 from dragoman.tokens import Counter
 from dragoman.tokens.vocabulary import size
-from dragoman.wire.json import decode_object
+from dragoman.wire.json import UNDECODABLE, decode_object
 from dragoman.wire.vectors import WIDTH
 
 _FILLED: Final = 0.75
@@ -66,7 +66,7 @@ def vectors_in(
     """
     try:
         answer = read(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise WireError(str(error)) from error
     if answer.embedding is None and answer.embeddings is None:
         written = decode_object(body)

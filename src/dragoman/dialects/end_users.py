@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
+from dragoman.wire.json import UNDECODABLE
+
 HEADERS: Final = ("x-dragoman-end-user", "x-litellm-end-user-id", "x-litellm-customer-id")
 """The request headers in which clients name the end user. The first one in this order that names
 somebody counts."""
@@ -74,7 +76,7 @@ def _name(value: Any) -> str | None:
 def _person(value: str) -> str:
     try:
         told = msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):  # too deep; half of a surrogate pair
+    except UNDECODABLE:  # too deep; half of a surrogate pair
         return value
     named = (told.get(name) for name in _PERSONS) if isinstance(told, dict) else ()
     return next((name for name in named if isinstance(name, str) and name), value)

@@ -17,7 +17,7 @@ import msgspec
 
 from dragoman.ir import Fault, Kind
 from dragoman.ir.credentials import redact
-from dragoman.wire.json import reworded
+from dragoman.wire.json import UNDECODABLE, reworded
 
 ENDED = "The provider's stream ended before the response was complete."
 SILENT = "The provider's stream ended without a response."
@@ -119,7 +119,7 @@ def read_body(body: bytes | dict[str, Any], fallback: str = "The provider gave n
     if isinstance(body, bytes):
         try:
             told: Any = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return Body(_text(body.decode(errors="replace"), fallback, _MAX_TEXT))
     else:
         told = body

@@ -82,9 +82,9 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
     """Return the aspect ratio to request ("16:9"): the client's ratio or, without one, the ratio in `shapes`
     that is nearest to the client's size; None = the client states neither. "auto" counts as not stated.
 
-    shapes: the provider's ratios, at least one. report: gets a change if a ratio replaces a size. to: the
-    JSON path where the ratio will be written. Raises WireError for a client's ratio that is not in `shapes`
-    and, if there is no ratio, for an invalid size.
+    shapes: the provider's ratios, at least one. report: gets a change if a ratio replaces a size, and a loss
+    if the client states both. to: the JSON path where the ratio will be written. Raises WireError for a
+    client's ratio that is not in `shapes` and, if there is no ratio, for an invalid size.
     """
     if request.aspect is not None and request.aspect != AUTO:
         if request.aspect not in shapes:
@@ -93,6 +93,7 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
                 f"supported: {', '.join(shapes)}."
             )
             raise WireError(message, "aspect", "unsupported_value")
+        lose_size(request, report)
         return request.aspect
     if request.size is None or request.size == AUTO:
         return None
@@ -105,6 +106,14 @@ def aspect(request: ir.ImageRequest, shapes: Sequence[str], report: Report, to: 
             nearest, off = shape, away
     report.change("size", to, f"this provider has aspect ratios, not sizes; {nearest} is the nearest")
     return nearest
+
+
+def lose_size(request: ir.ImageRequest, report: Report) -> None:
+    """Report the size of a request as lost, because its aspect ratio is sent; without a size, or with "auto",
+    do nothing.
+    """
+    if request.size is not None and request.size != AUTO:
+        report.lose("size", "this provider has aspect ratios, not sizes; the stated ratio counts", "quality")
 
 
 # --- Files and URLs ----------------------------------------------------------------------------

@@ -10,10 +10,10 @@ import msgspec
 
 from dragoman import ir
 from dragoman.errors import WireError
-from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, encode_head
 
 UNREADABLE: Final = (
-    *(msgspec.MsgspecError, UnicodeDecodeError, RecursionError),  # no JSON
+    *UNDECODABLE,
     *(KeyError, TypeError, AttributeError),  # JSON of an unknown shape
 )
 """The exceptions, besides WireError, that may be raised when a relay reads a malformed body or frame of a

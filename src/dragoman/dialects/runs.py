@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from dragoman.wire.json import UNDECODABLE
+
 _LF: Final = 10  # `int in bytes` is a bare memchr
 _CR: Final = 13
 _decode_texts = msgspec.json.Decoder(list[str]).decode
@@ -83,6 +85,6 @@ def strings(texts: Sequence[bytes]) -> list[str] | None:
         # The line feed keeps a string from reaching over two pieces, the comma keeps a piece from having none
         # or two.
         found = _decode_texts(b"[%b]" % b",\n".join(texts))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
     return found if len(found) == len(texts) else None

@@ -25,6 +25,7 @@ from dragoman.dialects.openai_responses.usage import decode_usage as of_response
 from dragoman.dialects.quirks import STANDARD
 from dragoman.errors import WireError
 from dragoman.ir.usage import MOST
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.members import Members
 from dragoman.wire.sse import SSESplitter
 
@@ -129,7 +130,7 @@ class Answer:
 def _json(raw: bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return None
 
 

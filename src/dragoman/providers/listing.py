@@ -15,6 +15,7 @@ from dragoman.dialects.access import ModelList
 from dragoman.dialects.facts import Facts
 from dragoman.errors import WireError
 from dragoman.ir import Value
+from dragoman.wire.json import UNDECODABLE
 
 MOST: Final = 30_000
 """The most models of one provider that are used. The largest public list is that of Featherless AI, with
@@ -63,7 +64,7 @@ def read(raw: bytes, form: ModelList) -> Page:
     """
     try:
         value: Any = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise WireError("the list of models is not JSON") from None
     page: _Entry = value if isinstance(value, dict) else {}
     entries = value if isinstance(value, list) else page.get(form.member, page.get("items"))

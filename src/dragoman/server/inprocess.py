@@ -20,6 +20,7 @@ from dragoman.errors import CallFailed
 from dragoman.seams.tasks import spawn
 from dragoman.server.app import App
 from dragoman.server.link import EXTENSION, AsgiScope, Link, Message
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.ndjson import NDJSONSplitter
 from dragoman.wire.sse import SSESplitter
 
@@ -161,5 +162,5 @@ class _Request:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return body.decode("utf-8", "replace")

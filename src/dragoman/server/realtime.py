@@ -138,9 +138,9 @@ async def serve_session(
     gateway: Core, handshake: Handshake, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
     """Serve one session until it ends, then close the exchange and pass it to the observers. Errors are sent
-    to the client: a RequestFailed as it is, other exceptions as an internal error, which is also logged.
-    May raise OSError if the client has disconnected. If this task is cancelled, close the WebSocket, unless
-    the connection is lost, and raise CancelledError.
+    to the client: a RequestFailed as it is, other exceptions as an internal error, which is also logged. If
+    the client has disconnected, an OSError is raised again, and neither sent nor logged. If this task is
+    cancelled, close the WebSocket, unless the connection is lost, and raise CancelledError.
     """
     live, settings = live_of(handshake.endpoint), gateway.config.realtime
     assert live is not None
@@ -168,9 +168,9 @@ async def serve_session(
         await gateway.engine.handle(exchange, inbound, client)
     except RequestFailed as failed:
         await _refuse(failed.fault, face, exchange, client)
-    except OSError:  # the client has disconnected
-        raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and handshake.link.lost:
+            raise
         log.exception("exchange %s failed", exchange.id)
         await _refuse(INTERNAL, face, exchange, client)
     except asyncio.CancelledError:
@@ -266,12 +266,18 @@ class RealtimeClient:
 
     async def accept(self, headers: Headers) -> None:
         """Accept the WebSocket; do nothing if it was accepted before. headers: for the answer to the
-        handshake.
+        handshake. Raises OSError if the client has disconnected.
         """
         if not self._accepted:
             self._accepted = True
             chosen = self._handshake.chosen
-            await self._send({"type": "websocket.accept", "subprotocol": chosen, "headers": list(headers)})
+            try:
+                await self._send(
+                    {"type": "websocket.accept", "subprotocol": chosen, "headers": list(headers)}
+                )
+            except OSError:  # ASGI raises it since version 2.4 when the client has disconnected
+                self._link.lost = True
+                raise
 
     async def first_message(self, waiting: Waiting) -> Message | None:
         """Accept the WebSocket, and return the client's first message; None = the client has closed the

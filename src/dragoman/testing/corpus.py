@@ -23,6 +23,7 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -111,7 +112,7 @@ def read(folder: Path, *apis: str) -> Iterator[Exchange]:
                 continue
             try:
                 exchange = _decode(line)
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 raise WireError(f"no exchange: {error}", f"{path}:{number}") from None
             if _matches(exchange.api, apis):
                 yield exchange

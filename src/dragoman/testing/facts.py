@@ -17,6 +17,7 @@ from dragoman import ir
 from dragoman.dialects.fields import PLACES
 from dragoman.dialects.leftovers import KIN, SHARED, shown
 from dragoman.dialects.loss import Report
+from dragoman.wire.json import UNDECODABLE
 
 _OTHERWISE = frozenset(
     {
@@ -290,7 +291,7 @@ def _arguments(call: ir.ToolCall) -> str:
         return call.arguments
     try:
         return msgspec.json.encode(msgspec.json.decode(call.arguments or "{}"), order="sorted").decode()
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return call.arguments
 
 

@@ -568,7 +568,7 @@ def _arrived(wire: WireRequest, body: dict[str, Any]) -> WireRequest:
 def _parsed(frame: bytes) -> Any:
     try:
         return msgspec.json.decode(frame)
-    except msgspec.DecodeError:
+    except json.UNDECODABLE:
         return frame.decode()
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from dragoman.testing.case import copy_of
+from dragoman.wire.json import UNDECODABLE
 
 _Place: TypeAlias = tuple[Any, Any]
 """A container, and the key or index of one of its items."""
@@ -189,7 +190,7 @@ def _mutate_stream(frames: list[bytes], draw: Draw) -> str:
     if draw.below(10) < 7:
         try:
             value = [msgspec.json.decode(frames[at])]
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             pass  # the frame is a terminator
         else:
             done = _mutate(value, draw)

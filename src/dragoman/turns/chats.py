@@ -21,7 +21,7 @@ from dragoman.engine.asked import AnswerContext, Asked, Said
 from dragoman.exchange import Exchange
 from dragoman.state.store import StoredChat, StoreFailed, StoreFull
 from dragoman.turns.keeping import Keeping
-from dragoman.wire.json import encode
+from dragoman.wire.json import UNDECODABLE, encode
 
 log = logging.getLogger("dragoman.turns")
 
@@ -152,7 +152,7 @@ def _value(value: Any) -> Any:
     """Return a value, decoded if it is raw JSON; None if it cannot be decoded (a number out of range)."""
     try:
         return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
 
 

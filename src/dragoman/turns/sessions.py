@@ -29,6 +29,7 @@ from dragoman.engine.asked import Turn as Continued
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.state.store import Store, StoreFailed, StoreFull
+from dragoman.wire.json import UNDECODABLE
 
 log = logging.getLogger("dragoman.turns.sessions")
 
@@ -132,7 +133,7 @@ def _said(block: ir.Block) -> list[Any]:
 def _written(arguments: str) -> Any:
     try:
         return msgspec.json.decode(arguments)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         return arguments
 
 

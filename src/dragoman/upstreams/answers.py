@@ -20,7 +20,7 @@ from dragoman.dialects.request import Operation
 from dragoman.errors import RequestFailed, WireError
 from dragoman.net.transport import Answer
 from dragoman.upstreams.account import Redaction
-from dragoman.wire.json import count_values
+from dragoman.wire.json import UNDECODABLE, count_values
 from dragoman.wire.sse import ANSWER_TOO_LARGE
 
 TOO_DEEP: Final = "the JSON is nested too deeply"
@@ -127,7 +127,7 @@ class AnswerLimits(msgspec.Struct, frozen=True):
         if self._may_be_blocks(frame, self.event_values):
             try:
                 value = _decode(frame)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            except UNDECODABLE:
                 return  # invalid JSON: the stream's decoder gives the error
             self.hold_plain(value)
 

@@ -26,6 +26,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import MAX_EVENT, ErrorFrame, too_large
 
 MIME: Final = "application/vnd.amazon.eventstream"
@@ -170,7 +171,7 @@ def _object(payload: bytes) -> dict[str, Any]:
     """
     try:
         value = _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         value = None
     return value if type(value) is dict else {"message": payload.decode(errors="replace")}
 

@@ -43,6 +43,12 @@ _MOST_VALUES = 8_000_000
 """The most commas and opening brackets in any decoded text, including those inside of strings. 2,048 vectors
 of 3,072 numbers have 6.3 million.
 """
+UNDECODABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What a decoder of msgspec raises for a text that it cannot read: for invalid JSON or another type than the
+expected one (MsgspecError), for bytes that are not UTF-8 or text with half of a surrogate pair
+(UnicodeError), and for too deep nesting (RecursionError), which is no MsgspecError. Code that calls such a
+decoder itself catches all of them; `scripts/check_tree.py` holds this.
+"""
 TOO_LARGE = "request_too_large"
 """The code that OpenAI's API uses for a body that is too large."""
 
@@ -61,7 +67,8 @@ _BY_BYTE = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
 _NUMBER = re.compile(rb'"(?:[^"\\]|\\.)*+"|(-?\d[\d.eE+-]*+)')
 _FLOAT = re.compile(rb"[.eE]")
 _WORD = re.compile(rb'(?:^|[\s:,\[])([tn][^"]{3}|f[^"]{4})\Z')
-_INT_DIGITS = 4300
+_INT_LENGTH = 4300
+"""The most characters, the sign included, of an integer that msgspec reads."""
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F])|.)")
 _AFTER_HALF = ("surrogate", "escape", "truncated")
 """Words in msgspec's errors about half of a surrogate pair: the other half is missing, is not an escape, or
@@ -229,7 +236,7 @@ def _object(body: bytes, max_depth: int, decode: Callable[[bytes], Any] = _decod
         _refuse_many_digits(body)
     try:
         value = decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise _explained(body, error, max_depth) from None
     if type(value) is not dict:
         raise _not_an_object(body)
@@ -267,7 +274,7 @@ def decode_head(body: bytes, max_depth: int = MAX_DEPTH) -> dict[str, msgspec.Ra
         head = _decode_head(body)
         if not body.isascii():
             body.decode()  # msgspec does not check the strings that it skips
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise _explained(body, error, max_depth) from None
     if _may_be_deep(body, max_depth):
         _check_depth(body, max_depth)
@@ -597,11 +604,12 @@ def _not_an_object(body: bytes) -> WireError:
 
 def _unreadable_number(body: bytes) -> int:
     """Return the position of the first number that probably cannot be decoded: a float larger than a double
-    can hold, or an integer of 4,300 characters or more. Without such a number, the length of the text.
+    can hold, or an integer of more than `_INT_LENGTH` characters. Without such a number, the length of the
+    text.
     """
     for found in _NUMBER.finditer(body):
         number = found[1]
-        if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) >= _INT_DIGITS):
+        if number and (isinf(float(number)) if _FLOAT.search(number) else len(number) > _INT_LENGTH):
             return found.start()
     return len(body)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dragoman.wire.json import head_of
+from dragoman.wire.json import UNDECODABLE, head_of
 
 _SPACE: Final = b" \t\r\n"
 _GAP: Final = 16
@@ -59,7 +59,7 @@ def _around_longest(body: bytes, value: Mapping[str, Any]) -> dict[str, msgspec.
     try:
         front = _read(body[:start].rstrip(_SPACE).removesuffix(b",") + b"}")
         back = _read(b"{" + body[after:])
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return None
     if [*front, longest, *back] != names:
         return None

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 
 _decode = msgspec.json.Decoder().decode
 
@@ -290,7 +291,7 @@ def read_event(frame: bytes) -> dict[str, Any] | None:
     """
     try:
         value = _decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         if frame.strip() == b"[DONE]":
             return None
         raise WireError("a stream event is not JSON") from None

@@ -51,13 +51,21 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Sent:
                 {"base_url": "http://a?x=1", "keys": ["${A}", "${B}"], "timeouts": {"total": "30s"}},
             ),
         ),
-        (["models", "remove", "fast"], ("DELETE", "/admin/models/fast", None)),
+        (["models", "remove", "fast", "--yes"], ("DELETE", "/admin/models/fast", None)),
     ],
 )
 def test_what_is_asked(run: Run, gateway: Sent, arguments: list[str], asked: Any) -> None:
     ended = run(*arguments)
     assert (ended.code, gateway) == (0, [asked])
     assert ended.err
+
+
+@pytest.mark.parametrize("kind", ["aliases", "limits", "models", "prices", "providers"])
+def test_nothing_is_removed_without_a_yes(run: Run, gateway: Sent, kind: str) -> None:
+    ended = run(kind, "remove", "fast")
+    assert (ended.code, gateway, "add --yes" in ended.err) == (MISUSE, [], True)
+    assert run(kind, "remove", "fast", "-y").code == 0
+    assert gateway == [("DELETE", f"/admin/{kind}/fast", None)]
 
 
 def test_warnings_about_an_entry_are_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +104,6 @@ def test_mistakes_are_told_before_anybody_is_asked(
 
 def test_without_a_gateway_nothing_can_be_added(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: None)
-    for arguments in (["add", "fast", "simulate/echo"], ["remove", "fast"]):
+    for arguments in (["add", "fast", "simulate/echo"], ["remove", "fast", "--yes"]):
         ended = run("models", *arguments)
         assert (ended.code, "no gateway runs here" in ended.err) == (UNREACHABLE, True)

@@ -101,7 +101,7 @@ def test_setting_and_removing(run: Run, gateway: Sent) -> None:
     assert run("limits", "set", "trial", "only=trial", "requests=20/day", "concurrency=1").code == 0
     stated = {"only": "trial", "requests": "20/day", "concurrency": "1"}
     assert gateway[-1:] == [("PUT", "/admin/limits/trial", stated)]
-    assert run("limits", "remove", "trial").code == 0
+    assert run("limits", "remove", "trial", "--yes").code == 0
     assert gateway[-1:] == [("DELETE", "/admin/limits/trial", None)]
 
 
@@ -148,5 +148,5 @@ def test_money_below_what_is_used(run: Run, gateway: Sent) -> None:
 
 def test_without_a_gateway(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operator, "way", lambda _found, _url, _key: None)
-    for arguments in (["list"], ["set", "x", "requests=1/s"], ["remove", "x"]):
+    for arguments in (["list"], ["set", "x", "requests=1/s"], ["remove", "x", "--yes"]):
         assert run("limits", *arguments).code == UNREACHABLE

@@ -132,7 +132,7 @@ def test_what_holds_until_a_day_is_not_said_to_hold_always(run: Run, config: str
             ["set", "mine/*", "input=9", "--yes"],
             ("PUT", "/admin/prices/mine%2F%2A", {"input": "9", "confirm": True}),
         ),
-        (["remove", "mine/x"], ("DELETE", "/admin/prices/mine%2Fx", None)),
+        (["remove", "mine/x", "--yes"], ("DELETE", "/admin/prices/mine%2Fx", None)),
     ],
 )
 def test_what_is_asked(run: Run, gateway: Sent, arguments: list[str], asked: Any) -> None:
@@ -142,7 +142,7 @@ def test_what_is_asked(run: Run, gateway: Sent, arguments: list[str], asked: Any
 
 def test_without_a_gateway_nothing_is_set(run: Run, config: str) -> None:
     assert run("prices", "set", "mine/x", "input=1", "--config", config).code == UNREACHABLE
-    assert run("prices", "remove", "mine/x", "--config", config).code == UNREACHABLE
+    assert run("prices", "remove", "mine/x", "--yes", "--config", config).code == UNREACHABLE
 
 
 def test_a_file_of_prices_is_checked(run: Run, config: str, tmp_path: Path) -> None:

@@ -127,3 +127,20 @@ def test_a_provider_that_cannot_be_read_is_reported_once(loaded: Callable[..., L
         loaded("providers: {b: [1]}\nlimits: {x: {scope: provider, only: [b], requests: 1/s}}\n")
     (problem,) = failed.value.problems
     assert problem.path == "providers.b"
+
+
+def test_an_empty_list_of_a_limit_is_odd_because_it_means_all(loaded: Callable[..., Loaded]) -> None:
+    text = """
+limits:
+  x: {requests: 1/s, only: [], models: []}
+  y: {requests: 1/s}
+models: {m: {use: simulate/x, limits: {requests: 1/s, models: []}}}
+auth: {keys: [{name: k, key: "0123456789abcdef0123", limits: [{tokens: 1/s, models: []}]}]}
+"""
+    found = {problem.path: problem.message for problem in loaded(text).warnings}
+    assert found == {
+        "limits.x.models": "an empty list counts requests for all models",
+        "limits.x.only": "an empty list counts everybody, as without `only`",
+        "models.m.limits.models": "an empty list counts requests for all models",
+        "auth.keys[0].limits[0].models": "an empty list counts requests for all models",
+    }

@@ -100,3 +100,13 @@ def test_other_files_are_refused(value: Any) -> None:
 
 def test_a_price_below_zero_is_none() -> None:
     assert price_of({"input_cost_per_token": -1e-6, "output_cost_per_token": 1e-6}) is None
+
+
+@pytest.mark.parametrize("cost", ["1e999999", "1e900000", "9" * 400, "1e10", "nan", "-inf", "free"])
+def test_what_is_no_cost_is_no_price(cost: str) -> None:
+    assert price_of({"input_cost_per_token": cost, "output_cost_per_token": cost}) is None
+
+
+def test_a_cost_near_nothing_is_a_price() -> None:
+    costs = {"input_cost_per_token": "1e-999999", "output_cost_per_token": "1e-999999999"}
+    assert price_of(costs) == {"input": 0.0, "output": 0.0}

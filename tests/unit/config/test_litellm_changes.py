@@ -50,6 +50,24 @@ def test_an_alias_has_its_own_fallbacks_and_none_is_onto_itself() -> None:
     assert "fallbacks" not in converted.settings["models"]["b"]
 
 
+def test_fallbacks_of_every_model_are_for_each_cause() -> None:
+    converted = converted_from(
+        {name: f"groq/{name}" for name in ("a", "b", "big", "other")},
+        model_group_alias={"x": "a"},
+        fallbacks=[{"x": ["b"]}],
+        context_window_fallbacks=[{"*": ["big"]}, {"b": ["other"]}],
+        content_policy_fallbacks=[{"*": ["other", "gone"]}],
+    )
+    models = converted.settings["models"]
+    assert models["a"]["fallbacks"] == {"context": ["big"], "content": ["other"]}
+    assert models["b"]["fallbacks"] == {"context": ["other"], "content": ["other"]}
+    assert models["big"]["fallbacks"] == {"content": ["other"]}
+    assert models["other"]["fallbacks"] == {"context": ["big"]}
+    every = {"context": ["big"], "content": ["other"]}
+    assert converted.settings["aliases"]["x"]["fallbacks"] == {"any": ["b"], **every}
+    assert told(converted)["fallbacks of *"] == "not converted: gone"
+
+
 def test_no_fallback_leads_back_through_aliases_of_aliases() -> None:
     aliases = {"b": "a", "c": "b"}
     chains = [{"a": ["c", "z"]}, {"b": ["c"]}]

@@ -39,12 +39,19 @@ def test_the_nearest_shape(size: str, shape: str) -> None:
 
 def test_a_shape_that_is_asked_for() -> None:
     report = Report("gemini")
-    assert aspect(asking(aspect="9:16", size="1x1"), SHAPES, report, "") == "9:16"
     assert aspect(asking(size="auto", aspect="auto"), SHAPES, report, "") is None
-    assert report.changes == []
+    assert aspect(asking(size="auto", aspect="9:16"), SHAPES, report, "") == "9:16"
+    assert (report.changes, report.losses) == ([], [])
     with pytest.raises(WireError) as caught:
         aspect(asking(aspect="5:4"), SHAPES, report, "")
     assert caught.value.path == "aspect"
+
+
+def test_a_size_beside_a_shape_is_lost() -> None:
+    report = Report("gemini")
+    assert aspect(asking(aspect="9:16", size="1x1"), SHAPES, report, "") == "9:16"
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("size", "quality")]
+    assert report.changes == []
 
 
 @pytest.mark.parametrize("size", ["", "x", "0x10", "10x", "10x10x10", "-1x10", "1e3x10", "100000x1", "big"])

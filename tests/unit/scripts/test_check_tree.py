@@ -43,6 +43,36 @@ def test_what_is_fine_stays_unnamed(tmp_path: Path, path: str, text: str) -> Non
     assert list(problems(tmp_path)) == []
 
 
+_CAUGHT = "try:\n    x = decode(b)\nexcept {}:\n    x = None\n"
+
+
+@pytest.mark.parametrize(
+    "caught", ["msgspec.DecodeError", "msgspec.MsgspecError as error", "(msgspec.DecodeError, UnicodeError)"]
+)
+def test_a_decoder_of_which_only_some_errors_are_caught_is_found(tmp_path: Path, caught: str) -> None:
+    write(tmp_path / "src/dragoman/dialects/engine.py", _CAUGHT.format(caught))
+    write(tmp_path / "tests/unit/dialects/test_engine.py", "")
+    expected = "src/dragoman/dialects/engine.py:3: catch src/dragoman/wire/json.py's UNDECODABLE"
+    assert list(problems(tmp_path)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("room", "caught"),
+    [
+        ("dialects", "UNDECODABLE"),
+        ("dialects", "(*UNDECODABLE, KeyError) as error"),
+        ("dialects", "msgspec.ValidationError"),
+        ("state", "msgspec.DecodeError"),
+    ],
+)
+def test_a_decoder_whose_errors_are_caught_together_stays_unnamed(
+    tmp_path: Path, room: str, caught: str
+) -> None:
+    write(tmp_path / f"src/dragoman/{room}/engine.py", _CAUGHT.format(caught))
+    write(tmp_path / f"tests/unit/{room}/test_engine.py", "")
+    assert list(problems(tmp_path)) == []
+
+
 @pytest.mark.parametrize(
     ("module", "test"),
     [

@@ -310,6 +310,31 @@ async def test_an_error_of_the_gateway_is_told_and_recorded(
     await gateway.close()
 
 
+@pytest.mark.parametrize("disconnected", [False, True])
+async def test_an_os_error_is_the_clients_disconnect_only_if_the_client_has_left(
+    disconnected: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(live: Any, handshake: Any, client: RealtimeClient, waiting: Any) -> str:
+        if disconnected:
+            monkeypatch.setattr(client, "_send", broken)
+            await client.accept(())
+        raise OSError("/secret/place is missing")
+
+    async def broken(message: Any) -> None:
+        raise OSError("the connection is closed")
+
+    monkeypatch.setattr("dragoman.server.realtime._model", fail)
+    exchanges: list[Exchange] = []
+    gateway = Gateway(upstreams={"own": Own()}, observers=[exchanges.append])
+    socket = Socket(App(gateway), path="/v1/realtime")
+    async with asyncio.timeout(60):
+        await socket.task
+    assert ("/secret/place" in caplog.text) is not disconnected
+    assert [sent.get("status") for sent in socket.sent] == ([] if disconnected else [500, None])
+    assert (exchanges[0].fault is None) is disconnected
+    await gateway.close()
+
+
 async def test_a_first_message_that_is_no_json_closes_with_its_code() -> None:
     gateway = Gateway(upstreams={"own": Own()})
     assert GEMINI.live is not None

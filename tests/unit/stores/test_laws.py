@@ -188,7 +188,7 @@ async def test_deleting_takes_items_and_events_along(store: Store) -> None:
     assert await store.responses.items("t", ["in"]) == {}
     await store.responses.append("resp_1", 1, [b"late"])  # its worker does not know yet
     await store.responses.save(RUNNING)
-    assert await store.responses.events("t", "resp_1", after=-1) == []
+    assert not await store.responses.events("t", "resp_1", after=-1)
 
 
 async def test_events_are_read_in_order_from_anywhere(store: Store) -> None:
@@ -617,3 +617,13 @@ async def test_more_items_than_are_read_at_once(make: Make) -> None:
     assert len(await store.responses.history("t", "r2", expires=None) or ()) == 3
     with pytest.raises(HistoryTooLarge):
         await store.responses.history("t", "r3", expires=None)
+
+
+async def test_nothing_is_too_large_for_what_is_not_there(make: Make) -> None:
+    store = make(size=10_000)
+    huge = items("huge", size=10_000)
+    assert not await store.conversations.append("t", "c", huge, expires=None)
+    assert not await store.conversations.update("t", "c", b"x" * 10_000)
+    assert not await store.responses.settle(replace(DONE, output=huge))
+    await store.responses.append("resp_1", 0, [b"x" * 10_000])
+    assert not await store.responses.events("t", "resp_1", after=-1)

@@ -148,6 +148,13 @@ def test_a_number_beyond_python_is_refused_when_read_and_kept_when_passed_throug
     assert encode_head(decode_head(body)) == body
 
 
+@pytest.mark.parametrize("longest", ["1" * 4300, "-" + "1" * 4299])
+def test_the_longest_integers_that_can_be_read_are_not_named_as_too_large(longest: str) -> None:
+    assert decode_object(f'{{"n":{longest}}}'.encode()) == {"n": int(longest)}
+    with pytest.raises(WireError, match="line 2, column 5: a number too large to be read"):
+        decode_object(f'{{"n":{longest},\n"m":{longest}0}}'.encode())
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

@@ -28,6 +28,7 @@ from dragoman.dialects.runs import Alike, strings
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import Typed, required
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame, read_event
 
 _Events = list[ir.Event]
@@ -155,7 +156,7 @@ class AnthropicDecoder:
         if (only := alike.only(read)) is not None:
             try:
                 text = _decode_text(only)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNDECODABLE:
                 return [], 0
             return ([state.event(state.index, text)], len(read)) if text else ([], 0)
         found, size = alike.first(read)
@@ -172,7 +173,7 @@ class AnthropicDecoder:
         """
         try:
             said = _decode_delta(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return None
         state, delta = self._open.get(said.index), said.delta
         if state is None or type(delta) is not state.plain or not delta.text:

@@ -39,6 +39,7 @@ from dragoman.dialects.output_limit import within_maximum
 from dragoman.dialects.request import Target, WireRequest, states
 from dragoman.dialects.schema import describe
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 
 _SAMPLING: Final = {"temperature": "temperature", "topP": "top_p"}
 _CONFIG: Final = frozenset({*_SAMPLING, "maxTokens", "stopSequences"})
@@ -128,7 +129,7 @@ def _decode_output(output: dict[str, Any]) -> ir.Output | None:
     if plain and type(definition) is dict and definition.keys() <= _SCHEMA:
         try:
             schema = msgspec.json.decode(definition["schema"])
-        except (msgspec.DecodeError, KeyError, TypeError):
+        except (*UNDECODABLE, KeyError, TypeError):
             schema = None
         if type(schema) is dict:
             name, words = definition.get("name"), definition.get("description")

@@ -28,6 +28,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.seals import read_seal
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, an_object, required
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame
 
 _Events = list[ir.Event]
@@ -80,7 +81,7 @@ class BedrockDecoder:
             return [ir.Error(fault_of(bytes(frame)))]
         try:
             ((kind, value),) = _decode(frame).items()
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError, AttributeError):
+        except (*UNDECODABLE, ValueError, AttributeError):
             raise WireError("a stream event has an unknown format") from None
         if kind.endswith("Exception"):
             self._over()

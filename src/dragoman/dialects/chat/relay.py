@@ -22,7 +22,7 @@ from dragoman.dialects.loss import Report
 from dragoman.dialects.relaying import BodyRelay, stated_at
 from dragoman.dialects.reply import Reply
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, encode_head
 from dragoman.wire.sse import ErrorFrame, data
 
 _DONE: Final = b"[DONE]"
@@ -91,7 +91,7 @@ class ChatRelay(BodyRelay):
         head = decode_head(body)
         try:
             usage = self._read_usage(head["usage"]) if "usage" in head else None
-        except (AttributeError, TypeError, msgspec.MsgspecError):
+        except (*UNDECODABLE, AttributeError, TypeError):
             usage = None  # it is for the gateway's records only
         if "error" in head and _decode(head["error"]):
             raise RequestFailed(self._words.fault(_decode(body)), usage)
@@ -166,7 +166,7 @@ class ChatStreamRelay:
             return self._estimated_usage() + (b"" if self._lines else data(frame))
         try:
             chunk = _decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise WireError(f"a stream event is not JSON: {error}") from None
         if type(chunk) is not dict:
             raise WireError("a stream event is not an object")

@@ -19,6 +19,7 @@ from dragoman.dialects.chat.usage import is_blank
 from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.leftovers import named
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame
 
 _ODD_END: Final = "message.finish_reason"
@@ -128,7 +129,7 @@ class ChunkDecoder(ABC, Generic[CandidateT]):
             return self._ended()
         try:
             chunk = _decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             if frame.strip() == b"[DONE]":
                 return self._ended()
             raise WireError(f"a stream event is not JSON: {error}") from None
@@ -241,6 +242,6 @@ def error_body(frame: bytes) -> dict[str, Any]:
     """
     try:
         body = _decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         body = frame.decode(errors="replace")
     return body if isinstance(body, dict) else {"error": body}

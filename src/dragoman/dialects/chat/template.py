@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from dragoman.dialects.runs import Alike, strings
+from dragoman.wire.json import UNDECODABLE
 
 _TEXTS: Final = ("content", "reasoning", "reasoning_content")
 _OTHERS: Final = ("refusal", "reasoning_details", "function_call", "audio", "images", "annotations")
@@ -92,7 +93,7 @@ class Template:
             end = at
         try:
             text = _decode_text(frame[len(self._head) : end])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             return None
         self._at = end
         self._misses = 0
@@ -129,7 +130,7 @@ class Template:
                 _decode_text(text[end + len(apart) :])
             else:
                 _decode_text(text)
-        except (msgspec.DecodeError, ValueError):  # no JSON, no UTF-8, or nothing that parts two strings
+        except (*UNDECODABLE, ValueError):  # no JSON, no UTF-8, or nothing that parts two strings
             return _NO_RUN
         self._misses = 0
         return read if run.same else run.sent_opening + text + run.sent_closing, len(read)
@@ -175,7 +176,7 @@ class Template:
             probe += _encode(_PADDING)[1:-1]
         try:
             self.known = bool(_decode(probe + around.end) == chunk)
-        except msgspec.DecodeError:  # a text such as `":"` also occurs between a member and its value
+        except UNDECODABLE:  # a text such as `":"` also occurs between a member and its value
             return False
         self._head, self._tail, self._end = around
         self._sent = (around if sent is None else self._cut(sent, text, padded)) or around
@@ -233,7 +234,7 @@ def _are_strings(texts: list[bytes], apart: bytes) -> bool:
         parted = whole.replace(apart, b"\t,")
         found = len(whole) - len(parted) == len(texts) * (len(apart) - 2)
         return found and len(_decode_padded(b"[%b]" % parted)) == len(texts)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return False
 
 

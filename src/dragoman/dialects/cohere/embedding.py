@@ -42,7 +42,7 @@ from dragoman.dialects.rules import (
     strings,
 )
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode, encode_head
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/embed"
@@ -212,7 +212,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     """
     try:
         answer = _read(answered.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         _refuse_failure(answered.data)
         raise WireError(str(error)) from error
     if answer.embeddings.floats is None:
@@ -284,7 +284,7 @@ class CohereEmbeddingRelay(WholeAnswerRelay):
             raise WireError("expected an object", "embeddings")
         try:
             usage = _usage(_read_meta(head.get("meta", b"null")))
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             usage = None  # unreadable usage is ignored
         return answer, usage
 

@@ -36,6 +36,7 @@ from dragoman.dialects.failure import STREAM_BROKEN
 from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Typed, an_object, required, sound_tokens
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
@@ -130,7 +131,7 @@ class CohereDecoder:
             return self.close()
         try:
             event = _decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise WireError(f"a stream event is not JSON: {error}") from None
         if type(event) is not dict:
             raise WireError("a stream event is not an object")
@@ -167,7 +168,7 @@ class CohereDecoder:
             return None
         try:
             words = _decode_words(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return None
         if self._contents.get(words.index) is not latest:
             return None

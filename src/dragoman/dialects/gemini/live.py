@@ -17,7 +17,7 @@ from dragoman import ir
 from dragoman.dialects.gemini.usage import decode_usage
 from dragoman.dialects.live import Heard, Live, Message, Names, Spoken, Used, closing
 from dragoman.errors import WireError
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode, encode_head
 
 METHOD: Final = "GenerativeService.BidiGenerateContent"
 VERSIONS: Final = ("v1beta", "v1alpha")
@@ -63,7 +63,7 @@ class LiveTalk:
         """
         try:
             said = _read_said(message)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise WireError(f"A message must be a JSON object: {error}", "", "invalid_message") from None
         if bytes(said.setup):
             raise WireError("A session has only one 'setup', its first message.", "setup", "invalid_value")

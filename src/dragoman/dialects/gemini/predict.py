@@ -25,7 +25,7 @@ from dragoman.dialects.operation import Payload, ProviderSide
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_boolean, a_string, an_object, empty_array, integer, missing, objects
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_object
+from dragoman.wire.json import UNDECODABLE, decode_object
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/models/{model}:predict"
@@ -244,7 +244,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     """
     try:
         answer = _read(answered.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise WireError(str(error)) from error
     if answer.embedding is not None:
         found, usage = [answer.embedding], answer.usage_metadata

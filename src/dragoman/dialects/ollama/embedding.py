@@ -34,7 +34,7 @@ from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_boolean, a_string, integer, missing
 from dragoman.errors import WireError
-from dragoman.wire.json import decode_head, encode, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, encode, encode_head
 from dragoman.wire.vectors import from_floats, to_floats
 
 PATH: Final = "/api/embed"
@@ -215,7 +215,7 @@ class OllamaEmbeddingRelay(WholeAnswerRelay):
             vectors_in(answer.data, _read, fault_of)
         try:
             usage = _usage(_read_count(answer.data).prompt_eval_count)
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             usage = None  # an unreadable count must not fail the answer
         if model is not None and "model" in head:
             answer = Payload(encode_head({**head, "model": model}))

@@ -30,6 +30,7 @@ from dragoman.dialects.quirks import Quirks
 from dragoman.dialects.typed import Count, Typed, an_object, required, sound_tokens
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame
 
 _Wire = dict[str, Any]
@@ -83,7 +84,7 @@ class OllamaDecoder:
             return [ir.TextDelta(self._index, text)]
         try:
             line = _decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise WireError(f"a line of the stream is not JSON: {error}") from None
         if type(line) is not dict:
             raise WireError("a line of the stream is not an object")
@@ -196,6 +197,6 @@ def _more_words(frame: bytes) -> str:
     """
     try:
         line = _decode_words(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return ""
     return "" if line.done else line.message.content

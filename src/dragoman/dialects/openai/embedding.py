@@ -34,7 +34,7 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import Rule, a_string, check_members, integer, one_of
 from dragoman.errors import WireError
 from dragoman.tokens import reads_tokens
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode, encode_head
 from dragoman.wire.vectors import from_base64, from_floats, to_base64, to_floats
 
 PATH: Final = "/embeddings"
@@ -199,7 +199,7 @@ def decode_response(answered: Payload, request: ir.EmbedRequest) -> ir.EmbedResp
     """
     try:
         answer = _read(answered.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         refuse_failure(decode_object(answered.data), "data")
         raise WireError(str(error)) from error
     vectors = answer.data

@@ -18,7 +18,7 @@ from dragoman.dialects.openai.errors import fault_of
 from dragoman.dialects.openai.operation import integer_of
 from dragoman.dialects.openai.terms import NAME
 from dragoman.errors import RequestFailed
-from dragoman.wire.json import decode_object, encode
+from dragoman.wire.json import UNDECODABLE, decode_object, encode
 
 SECONDS: Final = "audio_seconds"
 """The key in `ir.Usage.detail` for the seconds of audio, which some providers bill instead of tokens."""
@@ -125,7 +125,7 @@ def object_of(data: bytes) -> dict[str, Any] | str:
     if data.lstrip()[:1] == b'"':
         try:
             return msgspec.json.decode(data, type=str)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             pass  # reported below, with the position
     body = decode_object(data)
     refuse_failure(body)

@@ -22,7 +22,7 @@ from dragoman.dialects.request import Target, WireRequest
 from dragoman.dialects.rules import a_string, an_object, empty_array, missing, not_one_of, require, wrong_type
 from dragoman.errors import WireError
 from dragoman.wire.dataurl import from_url
-from dragoman.wire.json import decode_object, encode
+from dragoman.wire.json import UNDECODABLE, decode_object, encode
 
 PATH: Final = "/moderations"
 MAPS: Final = frozenset({"model", "input"})
@@ -177,7 +177,7 @@ def decode_response(answered: Payload, request: ir.ModerationRequest) -> ir.Mode
     """
     try:
         answer = _read(answered.data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         refuse_failure(decode_object(answered.data), "results")
         raise WireError(str(error)) from error
     if len(answer.results) != len(request.inputs):

@@ -13,7 +13,7 @@ from dragoman.dialects.operation import Outgoing, Payload
 from dragoman.dialects.relaying import WholeAnswerRelay
 from dragoman.dialects.request import WireRequest
 from dragoman.errors import RequestFailed, WireError
-from dragoman.wire.json import decode_head, decode_object, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode_head
 
 
 def model_of(wire: WireRequest) -> str | None:
@@ -59,7 +59,7 @@ def usage_value(usage: bytes | msgspec.Raw) -> Any:
     """
     try:
         return msgspec.json.decode(usage)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return None
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from dragoman import ir
 from dragoman.dialects.forms import file_field, text_fields
 from dragoman.dialects.openai.terms import restore
-from dragoman.dialects.picturing import AUTO, address_of, aspect, lose
+from dragoman.dialects.picturing import AUTO, address_of, aspect, lose, lose_size
 from dragoman.dialects.request import Target, WireRequest
 from dragoman.errors import WireError
 
@@ -77,7 +77,10 @@ def _xai(request: ir.ImageRequest, target: Target) -> WireRequest:
     _refuse(request, "xAI")
     quality = request.quality if request.quality in _QUALITIES else None
     # A client's own ratio is sent as it is, even if it is unknown here.
-    shape = request.aspect or aspect(request, _SHAPES, target.report, "aspect_ratio")
+    if shape := request.aspect:
+        lose_size(request, target.report)
+    else:
+        shape = aspect(request, _SHAPES, target.report, "aspect_ratio")
     stated = {
         "n": request.count,
         "aspect_ratio": shape,

@@ -23,7 +23,7 @@ from dragoman.dialects.openai.errors import decode_error, error_member
 from dragoman.dialects.openai.input_sound import InputSound
 from dragoman.errors import WireError
 from dragoman.tokens.vocabulary import by_bytes
-from dragoman.wire.json import decode_head, decode_object, encode, encode_head
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode, encode_head
 
 _CREATED: Final = "response.created"
 _DONE: Final = "response.done"
@@ -130,7 +130,7 @@ class RealtimeTalk:
             raise WireError("A realtime event must be text, not binary.", "", "invalid_message")
         try:
             said = _read_said(message)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise WireError(
                 f"A realtime event must be a JSON object: {error}", "", "invalid_message"
             ) from None
@@ -364,7 +364,7 @@ def _value(raw: msgspec.Raw | None) -> Any:
     """
     try:
         return None if raw is None else msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return inf
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from dragoman import ir
+from dragoman.wire.json import UNDECODABLE
 
 _Wire = dict[str, Any]
 
@@ -144,7 +145,7 @@ def called(call: ir.ToolCall) -> tuple[str, str, _Wire] | None:
         return None
     try:
         asked = msgspec.json.decode(call.arguments or "{}")
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNDECODABLE:
         return None
     if type(asked) is not dict:
         return None

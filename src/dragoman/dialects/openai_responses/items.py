@@ -24,6 +24,7 @@ from dragoman.dialects.openai_responses.terms import NAME, leftovers
 from dragoman.dialects.seals import is_withheld, read_seal, tag_seal
 from dragoman.dialects.typed import OF_ANOTHER_SHAPE, Typed
 from dragoman.errors import WireError
+from dragoman.wire.json import UNDECODABLE
 
 _Wire = dict[str, Any]
 
@@ -299,7 +300,7 @@ def _write_provided(block: ir.ToolCall, draft: Draft, where: str) -> _Wire | Non
         return None
     try:
         asked = msgspec.json.decode(block.arguments or "{}")
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         asked = {}
     if block.name == "web_search":
         query = asked.get("query") if isinstance(asked, dict) else None

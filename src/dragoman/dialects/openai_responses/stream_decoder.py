@@ -42,6 +42,7 @@ from dragoman.dialects.openai_responses.terms import NAME
 from dragoman.dialects.quirks import Quirks
 from dragoman.errors import WireError
 from dragoman.ir.fold import unfold_block
+from dragoman.wire.json import UNDECODABLE
 from dragoman.wire.sse import ErrorFrame, read_event
 
 _Events = list[ir.Event]
@@ -130,7 +131,7 @@ class ResponsesDecoder:
         """
         try:
             value = _decode_delta(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             return None
         state = self._open.get((value.output_index, value.content_index))
         if state is None or value.logprobs or not value.delta or type(state.block) is not ir.Text:

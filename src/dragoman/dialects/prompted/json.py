@@ -16,6 +16,7 @@ from dragoman.dialects.arguments import parse_arguments
 from dragoman.dialects.json_extent import JsonExtent
 from dragoman.dialects.prompted.reading import BROKEN, Body, Broken, Call, Complete, Opening
 from dragoman.dialects.prompted.work import Work
+from dragoman.wire.json import UNDECODABLE
 
 HERMES: Final = ("<tool_call>", "</tool_call>")
 FENCED: Final = ("```tool_code", "```")
@@ -84,7 +85,7 @@ def _calls(written: str, tools: Mapping[str, Any]) -> tuple[Call, ...]:
     try:
         objects = _several(written) if written.startswith("[") else [written]
         calls = [_call(_members(one), tools) for one in objects]
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except UNDECODABLE:
         return ()
     found = tuple(call for call in calls if call is not None)
     return found if len(found) == len(calls) else ()

@@ -22,6 +22,7 @@ import msgspec
 
 from dragoman.dialects.prompted.work import Work
 from dragoman.dialects.schema_references import SchemaReferences
+from dragoman.wire.json import UNDECODABLE
 
 _OPEN: Final = re.compile(r"\s*<([^<>/\s!][^<>/\s]*)\s*(/?)>")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
@@ -331,7 +332,7 @@ def _literal(text: str, kinds: frozenset[str], otherwise: str) -> Any:
         text = text.lower()
     try:
         value = _decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
+    except UNDECODABLE:
         return otherwise
     own = _KINDS[type(value)]
     if kinds and not own & kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -47,9 +47,9 @@ KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadow
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The settings of a key, as a request states them; a missing field has its default. expires: a date (the
-    key is valid until the end of that day in UTC), or a time with a time zone, such as
-    `2026-12-31T18:00:00Z`; null = the key does not expire. The other fields are as in `auth.keys` in the page
-    of settings.
+    key is valid until the end of that day in UTC), a time with a time zone, such as `2026-12-31T18:00:00Z`,
+    or a duration from now, such as `30d`; null = the key does not expire. The other fields are as in
+    `auth.keys` in the page of settings.
     """
 
     scopes: tuple[KeyScope, ...] = ("inference",)
@@ -234,11 +234,12 @@ class KeysApi:
         return Told(self._declared(key))
 
     async def create_key(self, asked: Asked) -> Told:
-        stated: NewKey = asked.body
+        now = self._now()
+        stated: NewKey = _dated(asked.body, now)
         key = None if stated.hash is not None else self._minted()
         digest = _digest(stated.hash) if key is None else minting.digest(key)
         shown = "…" if key is None else minting.shown(key)
-        who, now = author(asked.exchange), self._now()
+        who = author(asked.exchange)
         id_ = f"key_{self._registry.gateway.seams.random_id()[:24]}"
         require_name(stated.name)
         earlier = await self._registry.earlier_tenants(stated.name)
@@ -269,9 +270,10 @@ class KeysApi:
 
     async def update_key(self, asked: Asked) -> Told:
         now = self._now()
+        stated: KeyWish = _dated(asked.body, now)
 
         def change(row: Row, entry: KeyEntry) -> Written:
-            wish: KeyWish = kept_within(asked.request.caller, self._registry, asked.body)
+            wish = kept_within(asked.request.caller, self._registry, stated)
             self._require_own(row.name, asked.request.caller)
             if entry.revoked is not None:
                 raise RequestFailed(_REVOKED)
@@ -510,8 +512,8 @@ def _is_past(told: KeyObject) -> bool:
 
 
 def _entry(wish: KeyWish, kept: dict[str, Any]) -> KeyEntry:
-    """Return the entry to store for a wish. kept: the fields that the entry has and a wish does not, by name.
-    Raises RequestFailed (400) for an invalid `expires`.
+    """Return the entry to store for a wish (`_dated`). kept: the fields that the entry has and a wish does
+    not, by name.
     """
     stated = {name: getattr(wish, name) for name in KeyWish.__struct_fields__}
     return KeyEntry(**{**stated, **kept, "expires": _moment(wish.expires)})
@@ -535,13 +537,24 @@ def _noted(told: KeyObject) -> dict[str, Any]:
     }
 
 
-def _moment(stated: str | None) -> float | None:
-    if stated is None:
-        return None
+_Wish = TypeVar("_Wish", bound=KeyWish)
+
+
+def _dated(wish: _Wish, now: float) -> _Wish:
+    """Return a wish in which `expires` is null or a date or time; a duration counts from `now` (Unix
+    seconds). Raises RequestFailed (400) for an invalid `expires`.
+    """
+    if wish.expires is None:
+        return wish
     try:
-        return float(Moment.parse(stated))
+        return msgspec.structs.replace(wish, expires=str(Moment.from_now(wish.expires, now)))
     except ValueError:
-        raise refused(f"expected {Moment.expected}", "expires") from None
+        raise refused(f"expected {Moment.expected}, or a duration such as 30d", "expires") from None
+
+
+def _moment(stated: str | None) -> float | None:
+    """Return `expires` of a wish that `_dated` has returned, as Unix seconds; None = never."""
+    return None if stated is None else float(Moment.parse(stated))
 
 
 def _seconds(keep: str | float) -> float:

@@ -13,6 +13,7 @@ from msgspec import inspect
 
 from dragoman import ir
 from dragoman.errors import RequestFailed
+from dragoman.wire.json import UNDECODABLE
 
 _PLACE: Final = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>[^`]*)`)?", re.DOTALL)
 _NAMED: Final = re.compile(r"Object (?:contains unknown|missing required) field `([^`]+)`")
@@ -32,7 +33,7 @@ def body(sent: bytes, kind: Any) -> Any:
         found = msgspec.json.decode(sent or b"{}", type=wanted)
     except msgspec.ValidationError as error:
         raise _refused(str(error), wanted) from None
-    except (msgspec.DecodeError, RecursionError, ValueError):
+    except (*UNDECODABLE, ValueError):
         raise RequestFailed(ir.Fault("invalid_request", "The body is not JSON.")) from None
     return None if kind is None else found
 

@@ -14,7 +14,7 @@ from dragoman.assembly.core import Core
 from dragoman.errors import RequestFailed, WireError
 from dragoman.server.client import HttpClient, Streaming
 from dragoman.server.endpoint import HttpRequest
-from dragoman.wire.json import decode_head, decode_object, encode, refuse_many_values
+from dragoman.wire.json import UNDECODABLE, decode_head, decode_object, encode, refuse_many_values
 from dragoman.wire.ndjson import line
 
 STREAM_TYPE: Final = b"application/x-ndjson"
@@ -74,7 +74,7 @@ def value(raw: msgspec.Raw | None) -> Any:
     """
     try:
         return None if raw is None else msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
 
 

@@ -121,12 +121,12 @@ class SqlConversations(Part):
 
     async def update(self, tenant: str, id_: str, metadata: bytes) -> bool:
         size = len(metadata)
-        check(size, self._max_size)
         values = {**self._named(tenant, id_), "body_": metadata, "more_": size}
 
         def change(connection: sa.Connection) -> bool:
             if connection.execute(_GET, values).first() is None:
                 return False  # before room is made, because nothing will be written
+            check(size, self._max_size)
             self._room.make(connection, tenant, size, id_)
             check(connection.execute(_UPDATE, values).one().size, self._max_size)
             return True
@@ -139,13 +139,13 @@ class SqlConversations(Part):
 
     async def append(self, tenant: str, id_: str, items: Sequence[Item], *, expires: float | None) -> bool:
         more = items_size(items)
-        check(more, self._max_size)
         values = self._named(tenant, id_)
         values |= {"count_": len(items), "more_": more, "until_": expires}
 
         def append(connection: sa.Connection) -> bool:
             if connection.execute(_GET, values).first() is None:
                 return False  # before room is made, because nothing will be written
+            check(more, self._max_size)
             self._room.make(connection, tenant, more, id_)
             row = connection.execute(_GROW, values).one()
             check(row.size, self._max_size)

@@ -193,7 +193,6 @@ class SqlResponses(Part):
         lease: float | None = None,
     ) -> bool:
         more = len(response.body) + items_size(response.output) + events_size(events)
-        check(more, self._limits.size)
         statement = _PROGRESS if response.status in UNSETTLED else _SETTLE
         values = {
             **self._named(response.tenant, response.id),
@@ -209,6 +208,7 @@ class SqlResponses(Part):
             old_size = connection.execute(_BODY_SIZE, values).scalar()
             if old_size is None:
                 return False  # before room is made, because nothing will be written
+            check(more, self._limits.size)
             self._room.make(connection, response.tenant, more - old_size, response.id)
             inputs = connection.execute(statement, values).scalar_one()
             old = connection.execute(_DROP_OUTPUT, {"id_": response.id, "count_": inputs})
@@ -278,13 +278,13 @@ class SqlResponses(Part):
         if not events:
             return
         more = events_size(events)
-        check(more, self._limits.size)
         grown = {"id_": id_, "more_": more, "now_": self._now()}
         rows = _numbered(id_, first, events)
 
         def append(connection: sa.Connection) -> None:
             owner = connection.execute(_OWNER, {"id_": id_}).scalar()
             if owner is not None:
+                check(more, self._limits.size)
                 self._room.make(connection, owner, more, id_)
                 connection.execute(_GROW, grown)
                 insert(connection, _ADD_EVENTS, rows)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from dragoman.wire.json import UNDECODABLE
+
 
 class Begun(NamedTuple):
     """The beginning of a tool call. name: the name of the tool."""
@@ -102,6 +104,6 @@ def _call(text: str, names: Collection[str]) -> tuple[str, str] | None:
         call = msgspec.json.decode(text, type=_Written)
         arguments = bytes(call.arguments) or bytes(call.parameters) or b"{}"
         msgspec.json.decode(arguments, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except UNDECODABLE:
         return None
     return (call.name, arguments.decode()) if call.name in names else None

@@ -23,6 +23,7 @@ import msgspec
 
 from dragoman.seams.tasks import spawn
 from dragoman.upstreams.local import protocol
+from dragoman.wire.json import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class _Running:
                     inbox.put(answer, len(body))
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
-        except (msgspec.DecodeError, ValueError):
+        except (*UNDECODABLE, ValueError):
             log.exception("the model process sent an invalid message; it is stopped")
             self.process.kill()
         finally:

@@ -94,7 +94,7 @@ def _called(call: Invocation) -> dict[str, Any]:
     try:
         # Templates write arguments with `tojson`, so they need the decoded object.
         arguments = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = call.arguments
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 

@@ -84,6 +84,12 @@ def test_a_vendors_own_words_come_through(pictures: str) -> None:
     assert (written.body, report.losses, report.changes) == (body, [], [])
 
 
+def test_a_size_beside_an_aspect_ratio_is_lost_at_xai() -> None:
+    wire, report = encoded(msgspec.structs.replace(ASKED, aspect="7:1", size="1024x1024"), "xai")
+    assert wire.body["aspect_ratio"] == "7:1"
+    assert [(loss.path, loss.severity) for loss in report.losses] == [("size", "quality")]
+
+
 def test_a_word_for_quality_that_xai_does_not_have_is_lost() -> None:
     wire, report = encoded(msgspec.structs.replace(ASKED, quality="hd"), "xai")
     assert "quality" not in wire.body

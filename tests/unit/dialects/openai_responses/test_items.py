@@ -8,6 +8,7 @@ import pytest
 
 from dragoman import ir
 from dragoman.dialects.loss import Report
+from dragoman.dialects.openai_responses.builtins import called
 from dragoman.dialects.openai_responses.draft import Draft
 from dragoman.dialects.openai_responses.items import decode_item, encode_items, native
 from dragoman.dialects.openai_responses.terms import NAME
@@ -184,6 +185,18 @@ def test_a_search_of_another_provider_is_shown() -> None:
         "status": "completed",
         "action": {"type": "search", "query": "cats"},
     }
+
+
+@pytest.mark.parametrize("arguments", ["[" * 200_000 + "]" * 200_000, '{"query": "\ud800"}'])
+def test_a_search_with_unreadable_arguments_has_no_query(arguments: str) -> None:
+    call = ir.ToolCall("s1", "web_search", arguments, "builtin", "provider")
+    (item,) = encode(call, own=False, answer=True)
+    assert item["action"] == {"type": "search", "query": ""}
+
+
+def test_a_call_with_too_deep_arguments_has_no_item_of_its_own() -> None:
+    call = ir.ToolCall("s1", "shell", "[" * 200_000 + "]" * 200_000, "builtin")
+    assert called(call) is None
 
 
 def test_a_native_of_an_answer_is_the_item_that_it_was() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,8 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
         ({"name": "a", "team": "nobody"}, "team"),
         ({"name": "a", "expires": "2020-01-01"}, "expires"),
         ({"name": "a", "expires": "soon"}, "expires"),
+        ({"name": "a", "expires": "0d"}, "expires"),
+        ({"name": "a", "expires": "-1d"}, "expires"),
         ({"name": "a", "hash": "12"}, "hash"),
         ({"name": "a", "limits": {"request": 5}}, "limits.request"),
         ({"name": "a", "limits": {"requests": ["5/min", "6/min"]}}, "limits.requests"),
@@ -170,6 +173,18 @@ async def test_a_change_needs_the_etag_that_it_names(office: Office) -> None:
 async def test_a_mistake_names_its_field(office: Office, body: dict[str, Any], param: str) -> None:
     answer = await office.ask("POST", "/admin/keys", body)
     assert (answer.status, answer.body["error"]["param"]) == (400, param), answer.body
+
+
+async def test_a_key_may_expire_a_while_after_now(office: Office) -> None:
+    stated = ""
+    for method, path, more in (("POST", "/admin/keys", {"name": "a"}), ("PUT", "/admin/keys/a", {})):
+        until = datetime.now(UTC) + timedelta(days=30)
+        answer = await office.ask(method, path, {**more, "expires": "30d"})
+        assert answer.status == 200, answer.body
+        stated = answer.body["expires"]
+        assert abs(datetime.fromisoformat(stated) - until) < timedelta(minutes=1)
+    again = await office.ask("PUT", "/admin/keys/a", {"expires": stated})
+    assert again.body["expires"] == stated
 
 
 async def test_a_wrong_word_is_answered_with_the_right_ones(office: Office) -> None:

@@ -43,7 +43,12 @@ def test_a_template_with_tools_gets_calls_and_results_as_they_are() -> None:
     assert tools[1]["function"]["parameters"] == {"type": "object", "properties": {}}
 
 
-@pytest.mark.parametrize(("written", "given"), [("", {}), ("[1", "[1"), ('{"a": 1}', {"a": 1})])
+_DEEP = "[" * 200_000 + "]" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("written", "given"), [("", {}), ("[1", "[1"), ('{"a": 1}', {"a": 1}), (_DEEP, _DEEP)], ids=range(4)
+)
 def test_arguments_are_given_to_a_template_as_what_they_mean(written: str, given: object) -> None:
     messages, _ = structured([PromptTurn("assistant", calls=(Invocation("f", written),))], [])
     assert messages[0]["tool_calls"][0]["function"]["arguments"] == given
