@@ -1,4 +1,4 @@
-"""Checks that the conditions of a deployment (`when`) can hold."""
+"""Checks whether the conditions of a deployment (`when`) can hold, and whether their names are known."""
 
 from __future__ import annotations
 
@@ -60,14 +60,16 @@ def _of(deployment: Deployment, model: Model, clients: Collection[str]) -> Itera
 
 
 def _names(when: When, clients: Collection[str]) -> Iterator[Misfit]:
-    """Yield the mistakes in `clients`, `tags` and `operations`: a name that fits none of `clients`, a tag in
-    `tags` that `without_tags` excludes, and conditions that no request of the listed operations can meet.
+    """Yield the mistakes in `clients`, `tags` and `operations`: a name that fits none of `clients` (a
+    warning), a tag in `tags` that `without_tags` excludes, and conditions that no request of the listed
+    operations can meet.
     """
     for name in when.clients:
         matched = Grants([name])
         if not any(client in matched for client in clients):
             hint = None if WILDCARD in name else suggest(name, clients)
-            yield Misfit("clients", f"no key of `auth.keys` has the name {name}", hint)
+            said = f"no key of `auth.keys` has the name {name}: only a key that is made at run time can match"
+            yield Misfit("clients", said, hint, odd=True)
     for tag in when.tags:
         if tag in Grants(when.without_tags):
             yield Misfit("tags", f"`without_tags` excludes {tag}")

@@ -41,7 +41,7 @@ def variables(section: type[Section] = Config, path: str = "") -> Iterator[tuple
 
 def own_variables(environ: Mapping[str, str]) -> tuple[Table, list[Problem]]:
     """Return (the tree of the settings in DRAGOMAN_… variables; a warning for each unknown DRAGOMAN_…
-    variable). An empty variable sets nothing. The values are not checked here.
+    variable, also for an empty one). An empty variable sets nothing. The values are not checked here.
     """
     declared = {name: (path, kind) for name, path, kind in variables()}
     tree: Node = Table({}, Source("the environment"))

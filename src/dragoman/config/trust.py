@@ -97,7 +97,10 @@ def leads(
 
 
 class _LeadFinder(NamedTuple):
-    """Finds the leads of one tree. origin: the file's name in `Source`. folder: the folder of the file."""
+    """Finds the leads of the providers in one tree (`leads` adds those of models and aliases).
+    origin: the file's name in `Source`. folder: the folder of the file. environ: the environment
+    variables.
+    """
 
     origin: str
     folder: Path

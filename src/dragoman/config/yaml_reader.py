@@ -200,8 +200,8 @@ class _Reader:
 
 def _plain(text: str) -> bool | float | str | None:
     """Return the value of a text that is written without quotation marks: a whole number of up to 300
-    digits is an exact int, another decimal number a float. Numbers in other notations than the
-    decimal one, and those that a float cannot hold, stay strings.
+    digits is an exact int, another decimal number a float (0.0 if it is too near to 0). Numbers in
+    other notations than the decimal one, and those that are too large for a float, stay strings.
     """
     if text in _NULL:
         return None

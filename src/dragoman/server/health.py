@@ -76,9 +76,12 @@ class HealthApi:
             await self._live(request, exchange, client)
 
     async def _ready(self, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
-        """Answer 503 if requests should go to another replica: while this one stops, and from its start until
-        it can know any client. A database that is lost later changes nothing, because the known keys stay
-        valid; and all replicas would be taken away at once.
+        """Answer 503 if requests should go to another replica: while this one stops, and from its start
+        until it can know any client. A database that is lost later changes nothing, because the known
+        keys stay valid; and all replicas would be taken away at once.
+
+        The check is recorded: if `server.drain_delay` is not set, the port stays open for some seconds
+        after a SIGTERM only if a check was made in the minute before it (`Draining.delay`).
         """
         self._gateway.draining.probed()
         status = "ready"

@@ -31,13 +31,6 @@ def settings(when: str, more: str = "") -> str:
             "images",
             "contradicts `supports: {images: false}`",
         ),
-        (
-            "{clients: [team-bleu]}",
-            "",
-            "clients",
-            "no key of `auth.keys` has the name team-bleu (did you mean team-blue?)",
-        ),
-        ("{clients: red-*}", "", "clients", "no key of `auth.keys` has the name red-*"),
         ("{tags: [eu], without_tags: ['e*']}", "", "tags", "`without_tags` excludes eu"),
         ("{headers: {a b: c}}", "", "headers", "`a b` is not a valid header name"),
         ("{headers: {X-Api-Key: c}}", "", "headers", "X-Api-Key holds the client's key"),
@@ -80,6 +73,17 @@ def test_what_cannot_hold_is_refused(mistakes: Mistakes, when: str, more: str, p
 )
 def test_what_can_hold_is_accepted(loaded: Load, when: str, more: str) -> None:
     assert loaded(settings(when, more)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("clients", "hint"), [("[team-bleu]", "did you mean team-blue?"), ("red-*", ""), ("[team-blue, ann]", "")]
+)
+def test_a_key_of_the_database_may_be_meant(loaded: Load, clients: str, hint: str) -> None:
+    (told,) = loaded(settings(f"{{clients: {clients}}}")).warnings
+    place = "dragoman.yaml:6: models.m.deployments[0].when.clients: no key of `auth.keys` has the name "
+    assert place in str(told)
+    assert "only a key that is made at run time can match" in str(told)
+    assert hint in str(told)
 
 
 def test_a_key_that_cannot_be_read_is_told_alone(mistakes: Mistakes) -> None:

@@ -79,7 +79,9 @@ class Adoption:
         return None if told is None else charged
 
     def _late(self, last: LastReport) -> Sequence[Late]:
-        """Return the counters of a report as the store gets them, without those that are over."""
+        """Return the counters of a report as the store gets them, without those whose window has ended
+        more than two minutes ago: the store does not keep these any more (`lasts`).
+        """
         now = self._now()
         return [
             Late(one.counter, ttl, one.used, one.base)

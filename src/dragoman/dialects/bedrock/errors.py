@@ -178,9 +178,10 @@ _STATUS: Final[dict[Kind, int]] = {"quota": 400, "timeout": 408, "upstream": 424
 
 
 def encode_error(fault: Fault, request_id: str | None) -> tuple[int, dict[str, str], bytes]:
-    """Return (status, headers, body) of an error response. request_id: the id of the request, which is
-    written into a header and, if it is not empty, as `error_id` into the body; None = no header with an id is
-    written.
+    """Return (status, headers, body) of an error response. request_id: the id of the request, which
+    is written into a header and, if it is not empty, as `error_id` into the body; None = no header
+    with an id is written. If it is None or empty, the body has the fault's own `error_id`, if there
+    is one.
     """
     status, name = _shown(fault)
     headers = {**retry_headers(fault), HEADER: name}

@@ -42,10 +42,11 @@ _LOST: Final = {
 
 
 def encode_request(request: ir.SpeechRequest, target: Target) -> WireRequest:
-    """Encode the request in Deepgram's form, and report losses to `target.report`. Without a requested audio
-    format, mp3 is requested. Raises WireError for an audio format that Deepgram lacks; and, if the model has
-    one of Deepgram's names, for a voice that is neither a word of letters nor a whole name of a model, or if
-    neither the model nor the request states one of Deepgram's voices (`_voiced`).
+    """Encode the request in Deepgram's form, and report losses to `target.report`. Without a
+    requested audio format, mp3 is requested. Raises WireError for an audio format that Deepgram
+    lacks; and, if the model has one of Deepgram's names, for a voice that is neither a word of
+    letters nor a name of a model with a voice in it (`aura-2-zeus-en`), or if neither the model nor
+    the request states one of Deepgram's voices (`_voiced`).
     """
     report = target.report
     wished = request.output or family.USUAL

@@ -89,8 +89,9 @@ class ReportQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class RecordsQuery(_Chosen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The query of a list of records, the latest first. from: by default the first record. limit: for JSON,
-    the most records of a page (None = 100); for CSV, the most records in all (None = no limit). after: the
+    """The query of a list of records, the latest first. from: by default the first record. limit:
+    from 1 to 1000; for JSON, the most records of a page (None = 100); for CSV, the most records in
+    all (None = no limit, so more than 1000 records can be had only without a limit). after: the
     cursor (`next`) of the page before, None = the first page.
     """
 

@@ -88,10 +88,10 @@ class CallableTool(NamedTuple):
 
 
 def json_grammar(schema: Schema | None = None, path: str = "schema") -> str:
-    """Return the GBNF grammar for one JSON value. schema: the schema of the value; None = any JSON object.
-    (The schema True = any JSON value.) path: the schema's path, for errors. Raises WireError with a path for
-    an invalid schema, for a keyword that cannot be enforced, and for a schema whose grammar would be too
-    large.
+    """Return the GBNF grammar for one JSON value. schema: the schema of the value; None = any JSON
+    object. (The schema True = any JSON value.) path: the schema's path, for errors. Raises WireError
+    with a path for a schema that is invalid, nested too deeply, or refers to itself without end, for
+    a keyword that cannot be enforced, and for a schema whose grammar would be too large.
     """
     return _render(*_value(schema, path, "answer", SchemaBudget(path)))
 

@@ -252,10 +252,12 @@ def digest(path: Path, progress: Callable[[Progress], None] | None = None) -> st
 def verify(
     weights: Weights, path: Path | None = None, progress: Callable[[Progress], None] | None = None
 ) -> Path:
-    """Check the hash of a model's file, and return its path. Raises DragomanError if no file is installed, or
-    if the file is damaged; OSError if the file cannot be read.
+    """Check the hash of a model's file, and return its path. Raises DragomanError if no file is
+    installed, or if the file is damaged; OSError if the file cannot be read, also if `path` does not
+    exist.
 
-    path: the file to check, None = the installed one. progress: called after each part; None = not called.
+    path: the file to check, None = the installed one. progress: called after each part; None = not
+    called.
     """
     path = path or find(weights)
     if path is None:
