@@ -54,8 +54,9 @@ def show(terminal: Terminal, file: Path | None, *, everything: bool, changed: bo
     found = with_kept(terminal, loaded(terminal, file))
     if everything:
         from dragoman.server.admin.effective import effective
+        from dragoman.stores.open import unstated
 
-        rows = list(shown(found, effective(found)))
+        rows = list(shown(found, effective(found, unstated(found.home))))
     else:
         rows = list(stated(found))
     if terminal.as_json:

@@ -18,7 +18,14 @@ from dragoman.cli.permissions import permission_options, stated
 from dragoman.cli.terminal import MISUSE, Failure, Terminal, clean
 
 _PATH: Final = "/admin/keys"
-_STATES: Final = {"valid": "ok", "disabled": "off", "expired": "warn", "revoked": "bad", "shadowed": "warn"}
+_STATES: Final = {
+    "valid": "ok",
+    "disabled": "off",
+    "expired": "warn",
+    "revoked": "bad",
+    "shadowed": "warn",
+    "unreadable": "bad",
+}
 _SCOPES: Final = ("inference", "read", "admin")
 _SETTABLE: Final = (
     *("models", "faces", "operations", "providers", "regions", "tags", "limits", "metadata", "disabled"),

@@ -109,15 +109,47 @@ INVALID: Final = "the entry is not valid: "
 def entry_of(text: bytes | None, kind: type[E]) -> E:
     """Return the entry in a row's text. If it is not a valid one, for example because another version or a
     hand has written it, the result stands for it: its `limits` are a text, `INVALID` with the reason. Such
-    limits cannot be read, so the key is refused, and so is every key of such a tenant, team or user.
+    limits cannot be read, so the key is refused, and so is every key of such a tenant, team or user. The
+    result has the members of the entry that can be read, each by itself, so that it is still known whose the
+    entry is. The other members have their defaults; those without a default are "" and 0.0. A tenant, a team
+    or a user has no `id` if any member in `_IDENTITY` cannot be read: then it is not known to be the one that
+    had this id.
     """
     try:
         return msgspec.json.decode(b"" if text is None else text, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         limits = f"{INVALID}{error}"
+    stated: dict[str, Any] = {"created": 0.0, "created_by": ""}
     if issubclass(kind, KeyEntry):
-        return kind(id="", shown="", created=0.0, created_by="", limits=limits)
-    return kind(created=0.0, created_by="", limits=limits)
+        stated |= {"id": "", "shown": ""}
+    found, lost = _members(text, kind)
+    stated |= found
+    if not issubclass(kind, KeyEntry) and lost & _IDENTITY:
+        stated["id"] = None
+    return kind(**{**stated, "limits": limits})
+
+
+_IDENTITY: Final = frozenset({"id", "tenant", "tenant_id", "usage_since"})
+"""The members of a `HolderEntry` that say which tenant, team or user of its name it is."""
+
+
+def _members(text: bytes | None, kind: type[E]) -> tuple[dict[str, Any], set[str]]:
+    """Return ({name: value} of the members of `kind` in a row's text that can be read, each by itself; the
+    names of those that the text has, but that cannot be read). Both are empty if the text is no JSON object.
+    """
+    try:
+        stated = msgspec.json.decode(b"" if text is None else text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}, set()
+    found: dict[str, Any] = {}
+    lost = set()
+    for field in msgspec.structs.fields(kind):
+        if field.name in stated:
+            try:
+                found[field.name] = msgspec.json.decode(stated[field.name], type=field.type)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                lost.add(field.name)
+    return found, lost
 
 
 def why_invalid(entry: Permitted) -> str | None:

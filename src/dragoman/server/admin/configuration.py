@@ -51,6 +51,7 @@ class ConfigurationApi:
 
     async def show_config(self, asked: Asked) -> Told:
         found = self._gateway.loaded
-        rows = [Setting(*row) for row in shown(found, effective(found))]
+        store = found.config.stores.sql or "memory"  # `dragoman serve` has filled in its own default
+        rows = [Setting(*row) for row in shown(found, effective(found, store))]
         told = Configuration(None if found.file is None else str(found.file), rows)
         return Told(told, f'"{self._gateway.reloads.hash}"')

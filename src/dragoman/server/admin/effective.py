@@ -13,15 +13,16 @@ from dragoman.providers.address import without_keys
 from dragoman.providers.provider import Provider
 
 
-def effective(found: Loaded) -> dict[str, str]:
+def effective(found: Loaded, store: str) -> dict[str, str]:
     """Return {path of a setting: its real value as text} for settings whose defaults depend on something
     else. Use a value only if the setting is stated nowhere: the result may also contain paths of settings
-    that are stated. Side effect: the limit for open files of this process is raised.
+    that are stated. store: the real value of `stores.sql`; `dragoman serve` and a gateway in a program have
+    different ones (`stores.open.unstated`). Side effect: the limit for open files of this process is raised.
     """
     from dragoman.assembly.providers import answer_limits
 
     config = found.config
-    values = dict(_serving(found))
+    values = {"stores.sql": store, **dict(_serving(found))}
     for number, client in enumerate(config.auth.keys):
         if client.name is None:
             values[f"auth.keys[{number}].name"] = client.client
@@ -46,7 +47,6 @@ def effective(found: Loaded) -> dict[str, str]:
 def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     from dragoman.assembly.keys import needs_key
     from dragoman.server.connections import address_limit, connection_limit, raise_descriptor_limit
-    from dragoman.stores.open import unstated
     from dragoman.upstreams.local.cores import usable_cores
 
     raise_descriptor_limit()  # as `dragoman serve` does
@@ -56,7 +56,6 @@ def _serving(found: Loaded) -> Iterator[tuple[str, str]]:
     yield "auth.required", str(needs_key(found.config)).lower()
     if needs_key(found.config):
         yield "server.cors_origins", "*"
-    yield "stores.sql", unstated(found.home)
     yield "providers.local.threads", str(usable_cores())
     yield "providers.simulate.enabled", str(found.simulate).lower()
 

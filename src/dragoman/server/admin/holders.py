@@ -24,15 +24,16 @@ from dragoman.server.admin.registry import (
     taken,
 )
 from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
-from dragoman.state.directory import HolderEntry, Row, RowKind, entry_of
+from dragoman.state.directory import HolderEntry, Row, RowKind, entry_of, why_invalid
 from dragoman.turns.keeping import reachable
 
 
 class HolderObject(msgspec.Struct, kw_only=True):
     """A tenant, a team or a user: `object` says which. declared: true = the configuration declares it, and it
-    can be changed only there; `created` and `created_by` are then null. tenant: the tenant that a team or a
-    user belongs to, null = none. models, faces, operations, providers, regions: the allowed names, null =
-    all. created: RFC 3339 in UTC. created_by: who made it, such as the name of an operator's key.
+    can be changed only there; `created` and `created_by` are then null, as they are if they cannot be read in
+    an entry that is not valid (`warnings` says why). tenant: the tenant that a team or a user belongs to,
+    null = none. models, faces, operations, providers, regions: the allowed names, null = all. created: RFC
+    3339 in UTC. created_by: who made it, such as the name of an operator's key.
     """
 
     object: Literal["tenant", "team", "user"]
@@ -183,7 +184,8 @@ class HoldersApi:
             was, earlier = None, used or self._registry.following.directory.was_removed(kind, name)
             if before is not None and before.text is not None:
                 was = entry_of(before.text, HolderEntry)
-                made = {name: getattr(was, name) for name in ("created", "created_by", "usage_since")}
+                made = {"usage_since": was.usage_since, "created": was.created or now}
+                made["created_by"] = was.created_by or who.who
             made |= self._ids(was, wish.tenant)
             if made["id"] != was.id if was is not None else earlier:
                 made["usage_since"] = now
@@ -204,10 +206,12 @@ class HoldersApi:
         none. tenant: the name of the tenant to which the new entry belongs, None = to none.
 
         The entry keeps the id of `was`, unless both name the same tenant and the tenant of `was` was removed
-        since: then it gets a new id, so that keys that belonged to `was` stay refused.
+        since: then it gets a new id, so that keys that belonged to `was` stay refused. It also gets a new id
+        if `was` is not valid and its id cannot be read: it is not known which keys belong to it.
         """
         directory = self._registry.following.directory
-        if was is not None and not (was.tenant == tenant and directory.outlived(was)):
+        lost = was is not None and was.id is None and why_invalid(was) is not None
+        if was is not None and not lost and not (was.tenant == tenant and directory.outlived(was)):
             id_ = was.id
         else:
             id_ = self._registry.gateway.seams.random_id()[:24]
@@ -312,8 +316,8 @@ class HoldersApi:
         return HolderObject(
             object=NOUNS[kind],  # type: ignore[arg-type]
             name=row.name,
-            created=utc(entry.created),
-            created_by=entry.created_by,
+            created=utc(entry.created) if entry.created else None,
+            created_by=entry.created_by or None,
             warnings=self._registry.warnings(entry),
             **permitted(entry),
         )

@@ -29,6 +29,7 @@ from dragoman.server.admin.registry import (
     require_name,
     taken,
     unchangeable,
+    unreadable,
 )
 from dragoman.server.admin.within_tenant import admits, kept_within, page_within, require_within
 from dragoman.state.directory import KeyEntry, Permitted, Row, entry_of, why_invalid
@@ -42,7 +43,7 @@ _ID: Final = re.compile(r"key_[0-9a-f]{24,32}")
 """The form of a key's id."""
 
 
-KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadowed"]
+KeyState: TypeAlias = Literal["valid", "disabled", "expired", "revoked", "shadowed", "unreadable"]
 
 
 class KeyWish(PermissionWish, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,9 +83,11 @@ class KeyObject(msgspec.Struct, kw_only=True):
     the page of settings; null = all, for a list of allowed names. shown: `dgm_7f3a…`, or only `…` for a key
     in another form than the gateway's own, and if the gateway knows just the hash. All times are RFC 3339 in
     UTC. state: the first of these that applies: `revoked` = refused for good; `shadowed` = without effect,
-    because the configuration declares a key of the same name; `disabled`; `expired`; `valid`. declared: true
-    = the configuration declares this key, and it can be changed only there; `id`, `created_by`, and the times
-    except `expires` are then null.
+    because the configuration declares a key of the same name; `unreadable` = the stored entry or its limits
+    cannot be read, so requests are refused (`warnings` says why); `disabled`; `expired`; `valid`. declared:
+    true = the configuration declares this key, and it can be changed only there; `id`, `created_by`, and the
+    times except `expires` are then null. What cannot be read in the entry of an unreadable key is null or
+    empty.
     """
 
     id: str | None
@@ -424,7 +427,7 @@ class KeysApi:
         following = self._registry.gateway.following
         if following is None or not rows:
             return {}
-        ids = [entry_of(row.text, KeyEntry).id for row in rows]
+        ids = [id_ for row in rows if (id_ := entry_of(row.text, KeyEntry).id)]
         kept = await reachable(following.store.last_used(ids))
         now = following.directory.uses
         return {id_: max(kept.get(id_, 0.0), now.get(id_, 0.0)) for id_ in {*kept, *now}}
@@ -436,8 +439,10 @@ class KeysApi:
             state = "revoked"
         elif self._is_declared(row.name):
             state = "shadowed"
+        elif unreadable(entry) is not None:
+            state = "unreadable"
         return KeyObject(
-            id=entry.id,
+            id=entry.id or None,
             name=row.name,
             state=state,
             shadowed=self._is_declared(row.name),
@@ -446,8 +451,8 @@ class KeysApi:
             team=entry.team,
             user=entry.user,
             expires=_utc(entry.expires),
-            created=_utc(entry.created),
-            created_by=entry.created_by,
+            created=_utc(entry.created or None),
+            created_by=entry.created_by or None,
             rotated=_utc(entry.rotated),
             old_until=_utc(entry.before_until),
             revoked=_utc(entry.revoked),
@@ -457,8 +462,8 @@ class KeysApi:
         )
 
     def _valid(self, key: KeyEntry | ClientKey) -> Literal["valid", "disabled", "expired"]:
-        """Return the state of a key that is neither revoked nor shadowed. A key that is disabled and has
-        expired is `disabled`, which is also what its requests are told.
+        """Return the state of a key that is neither revoked, shadowed nor unreadable. A key that is
+        disabled and has expired is `disabled`, which is also what its requests are told.
         """
         if key.disabled:
             return "disabled"

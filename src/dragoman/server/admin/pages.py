@@ -24,13 +24,17 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
 
 
-def page(rows: Sequence[T], wanted: Wanted, id_of: Callable[[T], str]) -> tuple[list[T], bool]:
+def page(
+    rows: Sequence[T], wanted: Wanted, id_of: Callable[[T], str], sought: str | None = None
+) -> tuple[list[T], bool]:
     """Return the rows of the wanted page, and whether more rows follow. id_of: returns the id of a row.
-    Raises RequestFailed (400) if no row has the id `wanted.after`.
+    sought: the id after which the page begins, if that is not `wanted.after` as the client has sent it; it
+    counts only if the client has sent one. Raises RequestFailed (400) if no row has this id.
     """
     start = 0
     if wanted.after is not None:
-        places = [place for place, row in enumerate(rows) if id_of(row) == wanted.after]
+        id_ = wanted.after if sought is None else sought
+        places = [place for place, row in enumerate(rows) if id_of(row) == id_]
         if not places:
             text = f"after: the list has no member {wanted.after[:64]!r}, or no longer."
             raise RequestFailed(ir.Fault("invalid_request", text, "invalid_value", "after"))

@@ -26,7 +26,6 @@ from dragoman.config.settings import Config
 from dragoman.config.stated import stated_bounds
 from dragoman.dialects.table import DIALECTS
 from dragoman.errors import Problem, RequestFailed
-from dragoman.seams.tasks import spawn
 from dragoman.server.admin.problems import shown
 from dragoman.state.directory import HolderEntry, KeyEntry, Row, RowKind, entry_of, why_invalid
 from dragoman.state.usage_report import MOST_GROUPS, Query
@@ -189,25 +188,13 @@ class Registry:
         row as it is now (None = there is none), and returns what to write; it is called again if somebody
         else has changed any row meanwhile. Raises RequestFailed: what `decide` raises, 400 for an invalid
         name or an entry that is too large, 409 if other changes have come first `_TRIES` times, 501 without a
-        database, 503 if the database fails. A change that has begun is finished, even if the client
-        disconnects.
+        database, 503 if the database fails. Call it only in operations that change something
+        (`Operation.changes`): these are finished even if the client disconnects.
         """
         require_name(name)
-        changing = spawn(self._outcome(kind, name, author, decide), "changing the keys")
-        changed: Changed | RequestFailed = await asyncio.shield(changing)
-        if isinstance(changed, RequestFailed):
-            raise changed
-        return changed
-
-    async def _outcome(
-        self, kind: RowKind, name: str, author: str, decide: Decide
-    ) -> Changed | RequestFailed:
-        try:
-            async with self._lock:
-                changed = await self._changed(kind, name, author, decide)
-            await self.following.changed()
-        except RequestFailed as failed:
-            return failed
+        async with self._lock:
+            changed = await self._changed(kind, name, author, decide)
+        await self.following.changed()
         return changed
 
     async def _changed(self, kind: RowKind, name: str, author: str, decide: Decide) -> Changed:
@@ -264,12 +251,8 @@ class Registry:
         named = self.config.providers.named
         found = unmet(may, "", {*self.gateway.running.upstreams, *named}, regions_of(self.config))
         warnings = [shown(Problem(one.place, one.message, hint=one.hint)) for one in found]
-        stored = isinstance(may, KeyEntry | HolderEntry) and may.limits is not None
-        if stored and (why := why_invalid(may)) is not None:
-            warnings.append(shown(Problem("", f"requests are refused: {why}")))
-        elif stored and (wrong := stored_bounds(may.limits)[1]) is not None:
-            text = f"the limits cannot be read, so requests are refused: {wrong.path}: {wrong.message}"
-            warnings.append(shown(Problem(wrong.path, text, hint=wrong.hint)))
+        if isinstance(may, KeyEntry | HolderEntry) and (wrong := unreadable(may)) is not None:
+            warnings.append(shown(wrong))
         return warnings
 
     def usage_since(self, tenant: str | None) -> float:
@@ -287,6 +270,20 @@ class Registry:
         """
         if name is not None and self.following.directory.holder(kind, name) is None:
             raise unknown(kind, name)
+
+
+def unreadable(entry: KeyEntry | HolderEntry) -> Problem | None:
+    """Return why requests are refused because an entry of the database is not valid, or its limits cannot be
+    read. None = it can be read.
+    """
+    if entry.limits is None:
+        return None
+    if (why := why_invalid(entry)) is not None:
+        return Problem("", f"requests are refused: {why}")
+    if (wrong := stored_bounds(entry.limits)[1]) is None:
+        return None
+    text = f"the limits cannot be read, so requests are refused: {wrong.path}: {wrong.message}"
+    return Problem(wrong.path, text, hint=wrong.hint)
 
 
 def require_name(name: str) -> None:

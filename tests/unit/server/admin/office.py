@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from dragoman.gateway import Gateway
 from dragoman.seams.clock import SYSTEM, Seams
 from dragoman.server.app import App
+from dragoman.state.directory import RowKind
 from tests.unit.turns.asking import Answer, Talk
 
 OPS = "the-key-of-the-operators"
@@ -54,3 +56,16 @@ def started(folder: Path, settings: dict[str, Any], seams: Seams = SYSTEM) -> Of
     file = folder / "dragoman.yaml"
     file.write_text(json.dumps(settings))
     return Office(file, seams)
+
+
+async def spoilt(office: Office, kind: RowKind, name: str, **members: Any) -> None:
+    """Write members into a stored entry as another version might: a member that is `...` is left out."""
+    following = office.gateway.following
+    assert following is not None
+    row, latest = await following.store.find(kind, name), await following.store.version()
+    assert row is not None
+    assert row.text is not None
+    stated = {**json.loads(row.text), **members}
+    text = json.dumps({name: value for name, value in stated.items() if value is not ...}).encode()
+    assert await following.store.change([msgspec.structs.replace(row, text=text, version=latest + 1)], latest)
+    await following.catch_up()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.server.admin.office import SETTINGS, Office, started
+from dragoman.state.directory import HolderEntry
+from tests.unit.server.admin.office import SETTINGS, Office, spoilt, started
 
 
 @pytest.fixture
@@ -93,6 +94,56 @@ async def test_a_name_that_is_used_again_revives_no_key(office: Office) -> None:
     assert (await office.ask("PUT", "/admin/teams/lab", {"tenant": "beta"})).status == 200
     new = (await office.ask("POST", "/admin/keys", {"name": "c", "team": "lab"})).body["key"]
     assert [await office.chat(key) for key in (by_team, new)] == [403, 200]
+
+
+@pytest.mark.parametrize(
+    ("spoils", "present"),
+    [
+        ({"models": 7}, 200),
+        ({"models": 7, "id": ...}, 403),
+        ({"id": 7}, 403),
+        ({"usage_since": "x"}, 403),
+        ({"tenant_id": 7}, 403),
+    ],
+    ids=str,
+)
+async def test_an_entry_that_is_not_valid_is_replaced_and_revives_no_key(
+    office: Office, spoils: dict[str, Any], present: int
+) -> None:
+    """Its own keys go on if it is known to be the same tenant."""
+    await office.ask("PUT", "/admin/tenants/beta", {})
+    earlier = (await office.ask("POST", "/admin/keys", {"name": "a", "tenant": "beta"})).body["key"]
+    await office.ask("DELETE", "/admin/tenants/beta")
+    made = (await office.ask("PUT", "/admin/tenants/beta", {})).body
+    own = (await office.ask("POST", "/admin/keys", {"name": "b", "tenant": "beta"})).body["key"]
+    following = office.gateway.following
+    assert following is not None
+    was = following.directory.holder("tenants", "beta")
+    assert isinstance(was, HolderEntry)
+    assert was.usage_since is not None
+    await spoilt(office, "tenants", "beta", **spoils)
+    assert [await office.chat(key) for key in (earlier, own)] == [403, 403]
+
+    replaced = await office.ask("PUT", "/admin/tenants/beta", {})
+    assert (replaced.status, replaced.body["created"]) == (200, made["created"])
+    assert [await office.chat(key) for key in (earlier, own)] == [403, present]
+    now = following.directory.holder("tenants", "beta")
+    assert isinstance(now, HolderEntry)
+    assert now.usage_since is not None
+    assert (now.id == was.id, now.usage_since == was.usage_since) == (present == 200, present == 200)
+    await office.ask("PUT", "/admin/keys/b", {"tenant": "beta", "team": None})
+    new = (await office.ask("POST", "/admin/keys", {"name": "c", "tenant": "beta"})).body["key"]
+    assert await office.chat(new) == 200
+
+
+async def test_what_cannot_be_read_is_null_and_is_made_new(office: Office) -> None:
+    await office.ask("PUT", "/admin/teams/lab", {})
+    await spoilt(office, "teams", "lab", created="x", created_by=7)
+    shown = (await office.ask("GET", "/admin/teams/lab")).body
+    assert (shown["created"], shown["created_by"]) == (None, None)
+    replaced = (await office.ask("PUT", "/admin/teams/lab", {})).body
+    assert replaced["created"] > "2020"
+    assert replaced["created_by"] == "ops"
 
 
 async def test_a_team_that_moves_keeps_its_keys(office: Office) -> None:

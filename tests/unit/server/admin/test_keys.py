@@ -14,7 +14,7 @@ import pytest
 from dragoman.accounts import minting
 from dragoman.seams.clock import Seams
 from dragoman.state.store import StoreFailed
-from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, started
+from tests.unit.server.admin.office import CHAT, OPS, SETTINGS, Office, spoilt, started
 from tests.unit.turns.asking import Talk
 
 
@@ -264,6 +264,29 @@ async def test_a_page_does_not_begin_after_the_id_of_another_tenants_key(office:
     ours = await office.ask("GET", f"/admin/keys?after={boss['id']}", key=boss["key"])
     foreign = await office.ask("GET", f"/admin/keys?after={theirs}", key=boss["key"])
     assert (ours.status, foreign.status) == (200, 400)
+
+
+async def test_a_page_begins_after_a_key_whose_entry_is_not_valid(office: Office) -> None:
+    made = {name: (await office.ask("POST", "/admin/keys", {"name": name})).body for name in "abc"}
+    await spoilt(office, "keys", "b", scopes=7)
+    first = (await office.ask("GET", "/admin/keys?limit=2")).body["data"]
+    assert [one["id"] for one in first] == [made["a"]["id"], made["b"]["id"]]
+    rest = await office.ask("GET", f"/admin/keys?after={first[-1]['id']}")
+    assert (rest.status, [one["name"] for one in rest.body["data"]]) == (200, ["c", "ops"])
+
+
+async def test_a_key_that_is_refused_is_not_called_valid(office: Office) -> None:
+    key = (await office.ask("POST", "/admin/keys", {"name": "ann"})).body["key"]
+    await spoilt(office, "keys", "ann", id=5, created=...)
+    assert await office.chat(key) == 403
+    told = (await office.ask("GET", "/admin/keys/ann")).body
+    assert (told["state"], told["id"], told["created"]) == ("unreadable", None, None)
+    assert (told["shown"], told["created_by"]) == (key[:8] + "…", "ops")
+    await spoilt(office, "keys", "ann", id="key_1", created=1.0, limits={"never": 1})
+    assert (await office.ask("GET", "/admin/keys/ann")).body["state"] == "unreadable"
+    await spoilt(office, "keys", "ann", limits=..., scopes=7, revoked=1.0)
+    assert (await office.ask("GET", "/admin/keys/ann")).body["state"] == "revoked"
+    assert await office.chat(key) == 401
 
 
 async def test_a_key_that_its_owner_has_already(office: Office) -> None:

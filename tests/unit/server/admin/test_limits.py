@@ -143,7 +143,10 @@ async def test_a_page_begins_after_a_counter_whose_window_is_over(office: Office
     rest = await office.limits(f"?after={after.replace('|', '%7C')}")
     place = every.index(after.rpartition("|")[0])
     assert [one["id"].rpartition("|")[0] for one in rest] == every[place + 1 :]
-    assert (await office.ask("GET", "/admin/limits?after=nothing")).status == 400
+    for stranger in ("nothing", after.rpartition("|")[0]):
+        refused = await office.ask("GET", f"/admin/limits?after={stranger.replace('|', '%7C')}")
+        assert refused.status == 400
+        assert f"the list has no member {stranger!r}," in refused.body["error"]["message"]
 
 
 async def test_others_are_served_while_many_limits_are_listed(

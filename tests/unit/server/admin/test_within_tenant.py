@@ -11,8 +11,10 @@ import msgspec
 import pytest
 
 from dragoman.accounts.directory import Declared, Directory
+from dragoman.accounts.limits import Limit
 from dragoman.accounts.windows import shown
 from dragoman.seams.clock import Seams
+from dragoman.server.admin import limits as limits_module
 from dragoman.server.admin.api import OPERATIONS
 from dragoman.server.admin.operation import Operation
 from dragoman.state.usage import UsageLine
@@ -417,6 +419,34 @@ async def test_limits_are_the_tenants(office: Office) -> None:
     whole = (await office.ask("GET", "/admin/limits")).body["data"]
     assert len(whole) == 4
     assert (await office.ask("PUT", "/admin/limits/x", {}, key=BOSS)).status == 403
+
+
+async def test_others_are_served_while_a_tenants_limits_are_found(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [Limit(f"key {n}", "requests", 9, "day", only=frozenset({f"{n}"})) for n in range(5_000)]
+    counters = limits_module.LimitsApi._counters
+    turns, done, begun = 0, False, 0
+
+    async def others() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def counted(*asked: Any) -> Any:
+        nonlocal begun
+        found = await counters(*asked)
+        begun = turns
+        return found
+
+    monkeypatch.setattr(limits_module, "held_limits", lambda *_: iter(many))
+    monkeypatch.setattr(limits_module.LimitsApi, "_counters", counted)
+    other = asyncio.create_task(others())
+    assert (await office.ask("GET", "/admin/limits?scope=key", key=BOSS)).status == 200
+    done = True
+    await other
+    assert turns - begun > 5_000 / limits_module._AT_ONCE
 
 
 async def test_provider_keys_are_the_tenants(office: Office) -> None:
