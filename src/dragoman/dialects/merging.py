@@ -31,10 +31,11 @@ class Spelling(msgspec.Struct, frozen=True):
         for stated, value in members.items():
             form = self.form(stated)
             name = names.setdefault(form, stated)
-            if isinstance(value, dict) and form not in self.free:
-                before, below = found.get(name), body.get(name)
-                own = {**_object(below), **_object(before)}
-                value = deep_merge(_object(before), self.alike(value, own))  # noqa: PLW2901 - spelled anew
+            if isinstance(value, dict):
+                before = _object(found.get(name))
+                if form not in self.free:
+                    value = self.alike(value, {**_object(body.get(name)), **before})  # noqa: PLW2901
+                value = deep_merge(before, value)  # noqa: PLW2901 - other spellings merged
             found[name] = value
         return found
 

@@ -212,7 +212,7 @@ def _encoded(
         # Another deployment may support it. If none does, the client gets this place.
         locate = locator(asked)
         fault = located(asked, blamed(error), lambda where: locate(report.placed(where)))
-        raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+        raise RequestFailed(fault.changed(kind="untranslatable")) from error
     return wire
 
 

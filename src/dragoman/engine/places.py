@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from dragoman import ir
 from dragoman.engine.asked import Asked
 
@@ -34,4 +32,4 @@ def located(asked: Asked, fault: ir.Fault, locate: Locate | None = None) -> ir.F
     if fault.param is None:
         return fault
     path = (locate or locator(asked))(fault.param)
-    return msgspec.structs.replace(fault, param=path.removeprefix("$."))
+    return fault.changed(param=path.removeprefix("$."))

@@ -197,7 +197,7 @@ def _with_inner(table: Table, asked: Asked, route: Route) -> Route:
             kept = route if one.model in granted else _only(route, partial(_is_granted, granted, one.model))
             if kept is None:
                 fault = _not_granted(one.model, granted)
-                raise RequestFailed(msgspec.structs.replace(fault, param=one.place))
+                raise RequestFailed(fault.changed(param=one.place))
             route = kept
     counted = dict.fromkeys(route.counted)
     for provider in dict.fromkeys(one.provider for one in route.deployments):
@@ -256,7 +256,7 @@ def _with_others(table: Table, asked: Asked, found: Route) -> Route:
                 raise RequestFailed(_not_granted(named.model, inbound.models))
             other = table.resolve(named.model, inbound.operation, asked.exchange.caller)
         except RequestFailed as failed:
-            raise RequestFailed(msgspec.structs.replace(failed.fault, param=named.place)) from failed
+            raise RequestFailed(failed.fault.changed(param=named.place)) from failed
         others.append(msgspec.structs.replace(other, fallbacks=Fallbacks()))
     listed = tuple(others)
     return msgspec.structs.replace(found, fallbacks=Fallbacks(listed, listed, listed))

@@ -120,7 +120,7 @@ class _Words:
             # Another deployment may support it. If none does, the client gets this place.
             report = attempt.call.report
             fault = located(attempt.asked, blamed(error), lambda where: self._locate(report.placed(where)))
-            raise RequestFailed(msgspec.structs.replace(fault, kind="untranslatable")) from error
+            raise RequestFailed(fault.changed(kind="untranslatable")) from error
         attempt.note_losses(self._locate)
         return wording
 

@@ -19,6 +19,7 @@ from dragoman.ir.blocks import (
     ToolCall,
     ToolResult,
     Value,
+    merge,
 )
 from dragoman.ir.counting import TokenCount
 from dragoman.ir.embedding import EmbedRequest, EmbedResponse, Input, Parts, Tokens
@@ -48,7 +49,7 @@ from dragoman.ir.events import (
 )
 from dragoman.ir.fault import STATUS, Fault, Kind
 from dragoman.ir.file import File
-from dragoman.ir.fold import Fold, fold, merge, unfold
+from dragoman.ir.fold import Fold, fold, unfold
 from dragoman.ir.image import ImageRequest, ImageResponse, Picture
 from dragoman.ir.moderation import Judgement, ModerationRequest, ModerationResponse
 from dragoman.ir.request import (

@@ -22,6 +22,21 @@ none.
 """
 
 
+def merge(first: Extra, second: Extra) -> Extra:
+    """Return two extras (`{dialect: {key: value}}`, or None for no keys) merged into one. If both have the
+    same key of the same dialect, the value in `second` is used. Neither is changed; if one of them is empty,
+    the other itself is returned.
+    """
+    if not second:
+        return first
+    if not first:
+        return second
+    merged = dict(first)
+    for dialect, keys in second.items():
+        merged[dialect] = {**merged.get(dialect, {}), **keys}
+    return merged
+
+
 class Value(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The base class of every IR value: frozen, compared by content, not tracked by the garbage collector,
     and serialised without fields that have their default values.

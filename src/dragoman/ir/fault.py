@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from copy import copy
-from typing import Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -65,6 +66,7 @@ STATUS: dict[Kind, int] = {
 LONGEST: Final = 8_000
 """The most characters of a fault's message, and of its `param`. A message may quote a value of the request,
 which may have megabytes."""
+_TEXTS: Final = ("message", "param")
 
 
 class Fault(Value, frozen=True):
@@ -95,20 +97,30 @@ class Fault(Value, frozen=True):
     error_id: str | None = None
 
     def __post_init__(self) -> None:
-        if (message := _shown(self.message)) != self.message:
-            msgspec.structs.force_setattr(self, "message", message)
-        if self.param is not None and (param := _shown(self.param)) != self.param:
-            msgspec.structs.force_setattr(self, "param", param)
+        self._redact(*_TEXTS)
+
+    def changed(self, **fields: Any) -> Self:
+        """Return a copy with these fields changed. It is as safe as `msgspec.structs.replace`, but looks for
+        credentials only in a `message` and a `param` that are new.
+        """
+        made = copy(self)
+        for name, value in fields.items():
+            msgspec.structs.force_setattr(made, name, value)
+        made._redact(*(name for name in _TEXTS if getattr(made, name) != getattr(self, name)))
+        return made
 
     def known_as(self, id_: str | None) -> Self:
         """Return the same fault with `error_id` set to `id_`. If `id_` is None or "" (the request has no id),
         return the fault unchanged.
         """
-        if not id_:
-            return self
-        known = copy(self)  # `replace` would redact the message again
-        msgspec.structs.force_setattr(known, "error_id", id_)
-        return known
+        return self.changed(error_id=id_) if id_ else self
+
+    def _redact(self, *names: str) -> None:
+        """Replace the values of these fields, of `message` and `param`, by what may be shown of them."""
+        for name in names:
+            value = getattr(self, name)
+            if (value is not None or name == "message") and (shown := _shown(value)) is not value:
+                msgspec.structs.force_setattr(self, name, shown)
 
     @property
     def http_status(self) -> int:
@@ -118,11 +130,22 @@ class Fault(Value, frozen=True):
         return STATUS[self.kind]
 
 
-def _shown(text: str) -> str:
+def _shown(value: Any) -> str:
+    """Return the text without credentials, cut after LONGEST characters. value: a text; a hook may have given
+    another object, such as an exception, whose `str` is used.
+    """
+    text = value if isinstance(value, str) else str(value)
     shown = redact(text[: 2 * LONGEST])  # before it is cut, because a part of a key is not recognised as one
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+    if len(text) > 2 * LONGEST and (last := _LAST_WORD.search(shown)) is not None:
+        # For the same reason the last word is left out; but not all of one that is too long to be a key.
+        shown = shown[: max(last.start(), len(shown) - LONGEST)]
+    elif len(shown) <= LONGEST:
+        return shown
+    return f"{shown[:LONGEST]}…"
 
 
+_LAST_WORD: Final = re.compile(r"(?<![\w.~+/*=-])[\w.~+/*=-]++\Z")
+"""Matches the characters of a key at the end of a text."""
 STOPPING: Final = Fault(
     "unavailable",
     "The gateway is shutting down. Send the request again to another instance, or later.",

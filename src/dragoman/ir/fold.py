@@ -22,25 +22,11 @@ from dragoman.ir.blocks import (
     Text,
     Thinking,
     ToolCall,
+    merge,
 )
 from dragoman.ir.fault import Fault
 from dragoman.ir.response import Candidate, Response, Stop
 from dragoman.ir.usage import Usage
-
-
-def merge(first: Extra, second: Extra) -> Extra:
-    """Return two extras (`{dialect: {key: value}}`, or None for no keys) merged into one. If both have the
-    same key of the same dialect, the value in `second` is used. Neither is changed; if one of them is empty,
-    the other itself is returned.
-    """
-    if not second:
-        return first
-    if not first:
-        return second
-    merged = dict(first)
-    for dialect, keys in second.items():
-        merged[dialect] = {**merged.get(dialect, {}), **keys}
-    return merged
 
 
 class _Growing(msgspec.Struct):

@@ -4,13 +4,14 @@ parts can be added, and priced one by one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Container
 from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
 
-from dragoman.ir.blocks import Extra, Value
+from dragoman.ir.blocks import Extra, Value, merge
 
 MOST: Final = 10**12
 """The largest plausible token count of one answer: far above any model's window, small enough for sums."""
@@ -24,6 +25,10 @@ _counts: Final[Callable[[Usage], tuple[Any, ...]]] = attrgetter(
 """Returns the values of those fields of a `Usage` that count tokens."""
 _OF_PROMPT: Final = ("input", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h", "tool_input")
 _OF_ANSWER: Final = ("output", "reasoning")
+_OF_INPUT: Final = re.compile(r"(?:billed_|tool_)?input(?!_audio_seconds)\w*|cache_\w+")
+"""Matches the names in `detail` that count input tokens."""
+_OF_OUTPUT: Final = re.compile(r"(?:billed_)?output\w*|(?:accepted|rejected)_prediction|reasoning_\w+")
+"""Matches the names in `detail` that count output tokens."""
 
 
 class Usage(Value, frozen=True):
@@ -69,10 +74,12 @@ class Usage(Value, frozen=True):
         return not stated or (min(stated) > 0 and max(stated) <= MOST)
 
     def after(self, earlier: Usage | None, *, final: bool = True) -> Usage:
-        """Return these counts, completed by those that the same answer has stated before (`earlier`). The
-        input tokens are taken from there if `input`, `cache_read` and `cache_write` are None here, the output
-        tokens if `output` and `reasoning` are None here. final: False = the earlier output tokens are not
-        final (those of a `Start`), and are not used.
+        """Return these counts, completed by what the same answer has stated before (`earlier`). The input
+        tokens are taken from there if `input`, `cache_read` and `cache_write` are None here, the output
+        tokens if `output` and `reasoning` are None here. What `earlier` says in `detail` about tokens is
+        taken only together with these tokens. Its other details, `extra` and `others` are taken where nothing
+        is stated here in their place. final: False = the earlier output tokens are not final (those of a
+        `Start`), and are not used.
         """
         if earlier is None:
             return self
@@ -81,12 +88,18 @@ class Usage(Value, frozen=True):
             names = _OF_PROMPT
         if final and self.output is self.reasoning is None:
             names += _OF_ANSWER
-        known = {name: count for name in names if (count := getattr(earlier, name)) is not None}
-        if not known:
-            return self
-        detail = {**(earlier.detail or {}), **(self.detail or {})} or None
-        estimated = self.estimated or earlier.estimated
-        return msgspec.structs.replace(self, **known, detail=detail, estimated=estimated)
+        changes: dict[str, Any] = {
+            name: count for name in names if (count := getattr(earlier, name)) is not None
+        }
+        if changes and earlier.estimated:
+            changes["estimated"] = True
+        if earlier.detail and (detail := _details(earlier.detail, names)):
+            changes["detail"] = {**detail, **(self.detail or {})}
+        if earlier.extra:
+            changes["extra"] = merge(earlier.extra, self.extra)
+        if earlier.others and not self.others:
+            changes["others"] = earlier.others
+        return msgspec.structs.replace(self, **changes) if changes else self
 
     @property
     def stated(self) -> bool:
@@ -109,3 +122,18 @@ class Usage(Value, frozen=True):
     def total(self) -> int:
         """`input_total` plus `output_total`, without the tokens of work on other models (`others`)."""
         return self.input_total + self.output_total
+
+
+def _details(detail: dict[str, Any], taken: Container[str]) -> dict[str, Any]:
+    """Return the members of a `Usage.detail` that belong to tokens of the fields `taken`, and those that
+    count other units than tokens.
+    """
+    return {
+        name: count
+        for name, count in detail.items()
+        if (
+            "input" in taken
+            if _OF_INPUT.fullmatch(name)
+            else "output" in taken or _OF_OUTPUT.fullmatch(name) is None
+        )
+    }

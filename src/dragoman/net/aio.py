@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
 from multidict import CIMultiDict
+from yarl import URL
 
 from dragoman.net.client import Flow, Head, Patience, Sendable
 from dragoman.net.connector import Connector, is_head_too_large
@@ -146,17 +147,10 @@ class AiohttpClient:
             )
         if self._session.closed:
             raise NotReached(CLOSED)
-        url = (
-            head.url
-            if head.url.raw_user is None and head.url.raw_password is None
-            else head.url.with_user(None)
-        )
-        check_line(head.method, place_of(url).target)
-        headers = CIMultiDict[str]()
-        for name, value in (*head.headers.items(), *(added or {}).items()):
-            check_header(name, value)
-            if name.lower() not in _LEFT_OUT:
-                headers.add(name, value)
+        url, headers = head.checked or _checked(head)
+        if added:
+            headers = headers.copy()
+            _add(headers, added)
         upload: _Upload | _Stream | None = None
         if isinstance(body, Pieces):
             upload = _Upload(body, patience)
@@ -183,6 +177,31 @@ class AiohttpClient:
     async def close(self) -> None:
         """Close all connections, also those with a running request."""
         await self._session.close()
+
+
+def _checked(head: Head) -> tuple[URL, CIMultiDict[str]]:
+    """Check a head, store in it what aiohttp gets, for all requests that share it, and return this: (the URL
+    without user and password, headers). Raises the errors of `place_of`, and ValueError for a method, target
+    or header with a character that is not allowed there.
+    """
+    url = head.url
+    if url.raw_user is not None or url.raw_password is not None:
+        url = url.with_user(None)
+    check_line(head.method, place_of(url).target)
+    headers = CIMultiDict[str]()
+    _add(headers, head.headers)
+    head.checked = url, headers
+    return head.checked
+
+
+def _add(headers: CIMultiDict[str], more: Mapping[str, str]) -> None:
+    """Add `more` to the headers of a request, without those that aiohttp writes itself. Raises ValueError for
+    a header with a character that is not allowed there.
+    """
+    for name, value in more.items():
+        check_header(name, value)
+        if name.lower() not in _LEFT_OUT:
+            headers.add(name, value)
 
 
 class Reply:

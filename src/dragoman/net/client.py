@@ -36,16 +36,18 @@ class Origin(NamedTuple):
 class Head:
     """The part of a request before its body: the method, the URL and the headers. Many requests can share one
     object. written: the origin and the encoded bytes, set by `h1` so that it encodes a shared head only once;
-    None = `h1` has not encoded it yet.
+    None = `h1` has not encoded it yet. checked: the URL and the headers that aiohttp gets, set by `aio` so
+    that it checks a shared head only once; None = `aio` has not checked it yet.
     """
 
-    __slots__ = ("headers", "method", "url", "written")
+    __slots__ = ("checked", "headers", "method", "url", "written")
 
     def __init__(self, method: str, url: URL, headers: CIMultiDict[str]) -> None:
         self.method = method
         self.url = url
         self.headers = headers
         self.written: tuple[Origin, bytes] | None = None
+        self.checked: tuple[URL, CIMultiDict[str]] | None = None
 
 
 ClientName: TypeAlias = Literal["own", "aiohttp"]

@@ -234,7 +234,7 @@ class Fetcher:
                 except RequestFailed as failed:
                     if failed.fault.blame != "client":
                         raise
-                    raise RequestFailed(msgspec.structs.replace(failed.fault, param=place)) from failed
+                    raise RequestFailed(failed.fault.changed(param=place)) from failed
 
         try:
             async with asyncio.timeout(bounds.seconds), asyncio.TaskGroup() as group:

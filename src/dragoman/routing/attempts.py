@@ -360,7 +360,7 @@ class Attempts(Generic[C]):
         """
         at, self._waiting = min(self._resting, key=lambda rest: rest[0])
         if at - now > self._policy.patience or self._is_late(at):
-            return [self._give_up(msgspec.structs.replace(_ALL_REST, retry_after=at - now))]
+            return [self._give_up(_ALL_REST.changed(retry_after=at - now))]
         return [WakeAt(at)]
 
     def _failed(self, fault: ir.Fault, now: float) -> list[Command[C]]:
@@ -451,7 +451,7 @@ class Attempts(Generic[C]):
         at, candidate = self._soonest(now)
         if self._retries >= self._policy.retries or at - now > self._policy.patience or self._is_late(at):
             if fault.retry_after is not None:
-                fault = msgspec.structs.replace(fault, retry_after=at - now)
+                fault = fault.changed(retry_after=at - now)
             return [self._give_up(fault)]
         self._retries += 1
         self._waiting = candidate

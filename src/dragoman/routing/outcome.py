@@ -8,8 +8,6 @@ import re
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
-import msgspec
-
 from dragoman import ir
 
 POOL_EXHAUSTED = "pool_exhausted"
@@ -140,7 +138,7 @@ def for_client(
     who = f"The provider {provider!r}" if provider else "The provider"
     refused = fault.kind in {"authentication", "permission"} and fault.blame != "client"
     if refused and whose == "client":
-        return msgspec.structs.replace(fault, blame="client")
+        return fault.changed(blame="client")
     if refused and whose == "tenant":
         return own_refused(provider, fault.status)
     if refused:

@@ -117,7 +117,7 @@ class Upload:
         """Return a copy of an error. The `param` of the copy's fault is the name of the field that is being
         read, or None if no field is being read.
         """
-        return RequestFailed(msgspec.structs.replace(failed.fault, param=self._parser.field or None))
+        return RequestFailed(failed.fault.changed(param=self._parser.field or None))
 
     def _take(self, field: _Received, piece: bytes) -> None:
         field.size += len(piece)

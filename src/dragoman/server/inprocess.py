@@ -138,6 +138,8 @@ class _Request:
             self._left = True
             if not task.done():
                 self._link.drop()
+                if not self._sent.empty():  # `_run` may wait for room, and no other reader comes
+                    self._sent.get_nowait()
                 await asyncio.wait([task])
 
     async def _rest(self) -> AsyncGenerator[bytes]:
@@ -150,10 +152,16 @@ class _Request:
 
     async def _run(self) -> None:
         try:
-            await self._app(self._scope, self._receive, self._sent.put)
+            await self._app(self._scope, self._receive, self._send)
         finally:
-            if not self._left:
-                await self._sent.put(None)
+            await self._send(None)
+
+    async def _send(self, message: Message | None) -> None:
+        """Give a message to the reader of the answer, after waiting until it has taken the one before. None =
+        the answer has ended. A message that comes after the reader has left is thrown away.
+        """
+        if not self._left:
+            await self._sent.put(message)
 
     async def _receive(self) -> Message:
         return {"type": "http.request", "body": self._body, "more_body": False}

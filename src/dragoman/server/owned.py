@@ -205,7 +205,7 @@ class Ownership:
         change = await self._change(said, known, passage, hide=True)
         extra = None if fault.extra is None else each_text(fault.extra, change)
         param = None if fault.param is None else change(fault.param)
-        return msgspec.structs.replace(fault, message=change(fault.message), param=param, extra=extra)
+        return fault.changed(message=change(fault.message), param=param, extra=extra)
 
     async def _change(self, said: str, known: Known, passage: Passage, *, hide: bool) -> Callable[[str], str]:
         rows = await reachable(self._store.known(passage.name, tokens(said)))

@@ -411,7 +411,7 @@ class Background:
                 f"{own} background responses are already running for this API key. Wait for one to "
                 "finish, or cancel it."
             )
-            raise RequestFailed(msgspec.structs.replace(_BUSY, message=text, blame="client"))
+            raise RequestFailed(_BUSY.changed(message=text, blame="client"))
         if len(self._tasks) >= self._most_in_all:
             raise RequestFailed(_BUSY)
 

@@ -98,7 +98,7 @@ class Account(msgspec.Struct, frozen=True):
             for name in fault.__struct_fields__
             if name not in _WITHOUT_PROVIDER_TEXT
         }
-        return msgspec.structs.replace(fault, **told)
+        return fault.changed(**told)
 
     def redaction(self, more: Iterable[str] = ()) -> Redaction:
         """Return a `Redaction` for the secrets of this account: an object that replaces them by `[redacted]`

@@ -382,7 +382,7 @@ class WireUpstream:
         else:
             fault = self.dialect.errors.decode(status, headers, body)
         if fault.kind == "rate_limit" and fault.retry_after is None:
-            fault = msgspec.structs.replace(fault, retry_after=rest(headers, SYSTEM.now()))
+            fault = fault.changed(retry_after=rest(headers, SYSTEM.now()))
         return RequestFailed(fault)
 
     def headed(self, answer: Answer, call: Call) -> None:

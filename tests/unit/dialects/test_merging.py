@@ -33,6 +33,11 @@ def test_deep_merge_keeps_what_it_is_given() -> None:
         ({"a_b": 1, "aB": 2}, {"a_b": 3}, {"a_b": 1, "aB": 3}),
         ({}, {"a_b": 1}, {"a_b": 1}),
         ({}, {"aB": {"c_d": {"x": 1}}, "a_b": {"cD": {"y": 2}}}, {"aB": {"c_d": {"x": 1, "y": 2}}}),
+        (
+            {},
+            {"responseSchema": {"properties": {"aB": 1}}, "response_schema": {"properties": {"a_b": 2}}},
+            {"responseSchema": {"properties": {"aB": 1, "a_b": 2}}},
+        ),
         ({"aB": 1}, {"a_b": {"x": 1}}, {"aB": {"x": 1}}),
         ({"labels": {"a_b": "1"}}, {"labels": {"aB": "2"}}, {"labels": {"a_b": "1", "aB": "2"}}),
         (

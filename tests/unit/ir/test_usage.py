@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 import pytest
 
 from dragoman import ir
@@ -43,3 +44,35 @@ def test_counts_are_completed_by_earlier_ones() -> None:
     prompt = ir.Usage(input=2)
     assert prompt.after(earlier).output == 1
     assert prompt.after(earlier, final=False) is prompt
+
+
+def test_details_come_along_only_with_their_counts() -> None:
+    """Otherwise text would be billed as sound."""
+    earlier = ir.Usage(3, output=5, detail={"output_audio": 2, "accepted_prediction": 1, "input_audio": 4})
+    said = ir.Usage(output=9, detail={"output_text": 9}).after(earlier)
+    assert said == ir.Usage(3, output=9, detail={"input_audio": 4, "output_text": 9})
+    said = ir.Usage(7).after(earlier)
+    assert said == ir.Usage(7, output=5, detail={"output_audio": 2, "accepted_prediction": 1})
+    said = ir.Usage(output=9).after(msgspec.structs.replace(earlier, input=None), final=False)
+    assert said == ir.Usage(output=9, detail={"input_audio": 4})
+    whole = ir.Usage(7, output=9)
+    assert whole.after(earlier) is whole
+
+
+def test_what_counts_no_tokens_of_the_model_stays_until_it_is_stated_anew() -> None:
+    detail = {"web_search_requests": 2, "input_audio_seconds": 3, "cache_read_text": 1, "billed_output": 1}
+    other = (("advisor", ir.Usage(1, output=1)),)
+    earlier = ir.Usage(3, output=5, detail=detail, others=other, extra={"xai": {"cost": 1, "speed": "fast"}})
+    kept = {"web_search_requests": 2, "input_audio_seconds": 3}
+    assert ir.Usage(7, output=9).after(earlier) == ir.Usage(
+        7, output=9, detail=kept, others=other, extra=earlier.extra
+    )
+    later = (("advisor", ir.Usage(2, output=2)),)
+    said = ir.Usage(7, output=9, detail={"web_search_requests": 3}, others=later, extra={"xai": {"cost": 2}})
+    assert said.after(earlier) == ir.Usage(
+        7,
+        output=9,
+        detail={**kept, "web_search_requests": 3},
+        others=later,
+        extra={"xai": {"cost": 2, "speed": "fast"}},
+    )

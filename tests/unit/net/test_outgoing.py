@@ -78,6 +78,23 @@ async def test_a_header_that_is_none_is_not_sent(client: Client, headers: dict[s
         assert heads == []
 
 
+async def test_aiohttp_gets_a_head_that_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = AiohttpClient(None)
+    async with listening() as (url, heads):
+        shared = head(f"{url.replace('//', '//user:secret@')}/", {"x": "1", "content-length": "9"})
+        (await client.request(shared, None, {"y": "2"})).release()
+        monkeypatch.setattr("dragoman.net.aio.place_of", lambda _: pytest.fail("checked again"))
+        (await client.request(shared, None, {"z": "3"})).release()
+        with pytest.raises(ValueError, match="header"):
+            await client.request(shared, None, {"z": "3\r\n"})
+        await client.close()
+    assert [line for head in heads for line in head.splitlines() if line[1:3] == b": "] == [
+        *(b"x: 1", b"y: 2"),
+        *(b"x: 1", b"z: 3"),
+    ]
+    assert not any(b"authorization" in head.lower() or b"content-length" in head.lower() for head in heads)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 async def test_a_target_that_is_none_is_not_sent(client: Client, target: str) -> None:
     async with listening() as (url, heads):

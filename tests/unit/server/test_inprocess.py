@@ -37,6 +37,27 @@ async def test_a_stream_comes_as_events_and_may_be_left_early(gateway: Gateway, 
     await house.upstream.left.wait()
 
 
+@pytest.mark.parametrize("taken", range(1, 6))
+async def test_a_stream_may_be_left_after_each_piece(gateway: Gateway, taken: int) -> None:
+    """Also after its handler has ended, while the last pieces still wait for their reader."""
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        head = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        for number in range(5):
+            body = b"data: %d\n\n" % number
+            await send({"type": "http.response.body", "body": body, "more_body": number < 4})
+
+    app: Any = answering
+    app.gateway = gateway
+    async with asyncio.timeout(5):
+        stream = inprocess.stream(app, "/v1/chat/completions", {}, {})
+        assert [await anext(stream) for _ in range(taken)] == list(range(taken))
+        for _ in range(9):  # meanwhile the handler sends as much as it can
+            await asyncio.sleep(0)
+        await stream.aclose()
+
+
 async def test_an_error_is_raised_in_the_words_of_its_protocol(gateway: Gateway) -> None:
     with pytest.raises(CallFailed, match="The model 'none' does not exist") as failed:
         await gateway.ask({**CHAT, "model": "none"})

@@ -46,7 +46,7 @@ def decode_error(status: int, headers: Mapping[str, str], body: bytes) -> ir.Fau
     if kind is None:
         return fault
     param = "voice" if word == "voice_not_found" else fault.param  # without it, a 404 says: no such endpoint
-    return msgspec.structs.replace(fault, kind=kind, param=param, blame=blame_of(kind))
+    return fault.changed(kind=kind, param=param, blame=blame_of(kind))
 
 
 SERVICE: Final = Service(

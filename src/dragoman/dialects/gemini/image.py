@@ -144,7 +144,7 @@ def _drawn(body: dict[str, Any]) -> ir.ImageResponse:
         fault = silent(answer, "a picture")
         said = " ".join(block.text for block in blocks if isinstance(block, ir.Text)).strip()
         if said:
-            fault = msgspec.structs.replace(fault, message=f"{fault.message} It says: {said[:_LONGEST]}")
+            fault = fault.changed(message=f"{fault.message} It says: {said[:_LONGEST]}")
         raise RequestFailed(fault)
     return ir.ImageResponse(pictures, answer.model, usage=answer.usage)
 

@@ -158,7 +158,7 @@ def closed(code: int, reason: str) -> ir.Fault:
     """
     fault = closing(code, reason)
     if code == _WRONG and "api key" in reason.lower():
-        return msgspec.structs.replace(fault, kind="authentication", code=None, blame="upstream")
+        return fault.changed(kind="authentication", code=None, blame="upstream")
     return fault
 
 

@@ -55,7 +55,9 @@ class Asking:
             return self._load(stated, {"response": ""}, request, exchange, client)
         return self._ask(GENERATE, stated, request, exchange, client)
 
-    async def embed(self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient) -> None:
+    def embed(
+        self, path: str, request: HttpRequest, exchange: Exchange, client: HttpClient
+    ) -> Awaitable[None]:
         """Send the embedding vectors of the texts in the request. If the request has no texts, send an empty
         list without asking a model. path: of the endpoint; Ollama's old path (`/api/embeddings`) has another
         form of request and answer. Raises RequestFailed, for example for a wrong body (400) or an unknown
@@ -67,14 +69,13 @@ class Asking:
         if is_empty(stated.get("prompt" if old else "input")):
             route = find_granted(self._gateway, request.caller, name)
             nothing = {"embedding": []} if old else {"model": name or route.asked, "embeddings": []}
-            await client.answer(200, (), encode(nothing))
-            return
+            return client.answer(200, (), encode(nothing))
         inbound = self._inbound(DIALECT, request)
         exchange.asked, exchange.phase = name or None, "route"
         if name:
             inbound = self._named(DIALECT, stated, name, find(self._gateway, request.caller, name), request)
         inbound = msgspec.structs.replace(inbound, operation="embed", path=path, turn=None)
-        await self._gateway.engine.handle(exchange, inbound, client)
+        return self._gateway.engine.handle(exchange, inbound, client)
 
     def _ask(
         self, face: Dialect, stated: Head, request: HttpRequest, exchange: Exchange, client: HttpClient

@@ -17,8 +17,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
 from dragoman import ir
 from dragoman.accounts.caller import EVERYBODY, Caller
 from dragoman.assembly.core import Core
@@ -126,7 +124,7 @@ class Managing:
             lines.append(_SUCCESS)
         except RequestFailed as failed:
             text = "pull model manifest: file does not exist"
-            fault = msgspec.structs.replace(failed.fault, message=text)
+            fault = failed.fault.changed(message=text)
             if body.get("stream") is False:
                 raise RequestFailed(fault) from None
             exchange.fault = fault

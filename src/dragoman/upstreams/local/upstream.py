@@ -358,4 +358,4 @@ def _fault(failed: protocol.Failed, param: str) -> ir.Fault:
     fault = _FAULTS[failed.kind]
     message = failed.message[:1].upper() + failed.message[1:]
     place = param if fault.blame == "client" else None
-    return msgspec.structs.replace(fault, message=f"{message}.", param=place)
+    return fault.changed(message=f"{message}.", param=place)
