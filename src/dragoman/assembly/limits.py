@@ -163,15 +163,19 @@ class Restoring:
         self._again = again
         self._wanted: Mapping[Limit, Limit] = {}
         self._known: frozenset[Limit] = frozenset()
+        self._missing: dict[Limit, Limit] = {}
+        """The limits whose counters could not be restored yet. They stay here when another configuration is
+        restored meanwhile: while a reload is prepared, either configuration may be the next one in use.
+        """
         self._lock = asyncio.Lock()
         self._collecting = asyncio.Lock()
         self._trying: asyncio.Task[None] | None = None
         self._closed = False
 
     async def restore(self, limits: Iterable[Limit], *, recovered: bool | None = None) -> bool:
-        """Restore the counters of those limits that are not restored yet. Returns True if nothing is left to
-        restore, or if the store keeps no usage records. Otherwise returns False; then it is tried again in
-        the background until it succeeds, but not after `close`.
+        """Restore the counters of those limits that are not restored yet, also of limits of earlier calls.
+        Returns True if none of `limits` is left to restore, or if the store keeps no usage records. Otherwise
+        returns False; then it is tried again in the background until it succeeds, but not after `close`.
 
         limits: all limits of the gateway; they are taken from it piece by piece, and requests are served in
         between, because there may be some hundred thousand. recovered: at a start, whether the database has
@@ -186,7 +190,7 @@ class Restoring:
                     await asyncio.sleep(0)
             self._wanted = wanted
         failed = await self._try(recovered=recovered)
-        if failed is None:
+        if failed is None or not self._missing.keys() & wanted.keys():
             return True
         if self._closed:
             return False
@@ -228,8 +232,9 @@ class Restoring:
         async with self._lock:
             usage, wanted, now = self._store.usage, self._wanted, self._seams.now()
             known = self._known
-            new = [wanted[one] for one in wanted.keys() - known] if known else [*wanted.values()]
-            if new and usage is not None:
+            new = {one: wanted[one] for one in wanted.keys() - known} if known else wanted
+            missing = self._missing = {**self._missing, **new}
+            if missing and usage is not None:
                 fresh = recovered is None and self._trying is None
                 serving = fresh or self._trying is not None
                 # What is settled from now on may or may not be in the sums that the database returns. It is
@@ -238,15 +243,16 @@ class Restoring:
                 if serving and self._journaling is not None:
                     recovered = await self._journaling.stored_until(now)
                 try:
-                    found: Mapping[str, Found] = await seeds(new, usage, now, self._again)
+                    found: Mapping[str, Found] = await seeds([*missing.values()], usage, now, self._again)
                     if fresh:
-                        found = await self._without_counted(found, new, usage, now)
+                        found = await self._without_counted(found, [*missing.values()], usage, now)
                 except StoreFailed as failed:
                     return str(failed)
                 self._seed({name: max(amounts) for name, amounts in found.items()}, before)
                 if recovered is False:
                     return "the database does not have it yet"
             self._known = frozenset(wanted)
+            self._missing = {}
             self._ledger.wait(None)
             return None
 

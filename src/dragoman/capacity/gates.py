@@ -107,14 +107,12 @@ class Gate:
         self.running -= 1
         self.places.give(place)
 
-    def is_full(self) -> bool:
-        """Whether a new request would have to wait here for a place: all are taken, or other requests of this
-        process wait already. The delay between two starts is not checked here.
-        """
-        if self.awaited or (place := self.grab()) is None:
-            return True
+    def has_free(self) -> bool:
+        """Whether a place is free here. The queue and the delay between two starts are not checked here."""
+        if (place := self.grab()) is None:
+            return False
         self.drop(place)
-        return False
+        return True
 
     def is_due(self, now: float) -> bool:
         """Return whether the delay since the last start is over, or the limit has none. Sets the attribute
@@ -274,10 +272,10 @@ class Gates:
 
     def enter(self, held: Held, options: Sequence[Sequence[str]]) -> int | None:
         """Take the places of the first option that is not full, without waiting. An option is a deployment.
-        The option is full if one of its gates has no free place, has waiting requests, or has a delay between
-        two starts that is not over. Gates at which the request has a place already (`held`) do not count.
-        options: for each option, the names of its gates; names without a limit are ignored, and an option
-        without gates is never full.
+        The option is full if one of its gates has no free place, has waiting requests whose turn it is
+        (`_is_promised`), or has a delay between two starts that is not over. Gates at which the request has a
+        place already (`held`) do not count. options: for each option, the names of its gates; names without a
+        limit are ignored, and an option without gates is never full.
 
         Returns the option's index; `held` then has its places, and other places that were in `held` are given
         back. Returns None if all options are full; then `held` is unchanged.
@@ -286,10 +284,11 @@ class Gates:
 
     def has_place(self, held: Held, names: Sequence[str]) -> bool:
         """Whether a request that has the places `held` would get a place at once at each other gate of these
-        names: one is free and no other request of this process waits for it. Names without a limit are
-        ignored. Takes no place, and does not check the delay between two starts.
+        names: one is free, and it is not for another request of this process that waits (`_is_promised`).
+        Names without a limit are ignored. Takes no place, and does not check the delay between two starts.
         """
-        return not any(gate.is_full() for gate in self._gates(names) if gate not in held)
+        missing = [gate for gate in self._gates(names) if gate not in held]
+        return not any(self._is_promised(gate) or not gate.has_free() for gate in missing)
 
     async def wait(self, held: Held, client: str, options: Sequence[Sequence[str]]) -> int:
         """Give back the places that are in `held`. Then take the places of the first option that is not full
@@ -373,12 +372,13 @@ class Gates:
     ) -> tuple[int | None, Sequence[Sequence[Gate]]]:
         """Take the places of the first option that is not full. Returns (the option's index, ()); `held` then
         has exactly its places. If all options are full, returns (None, for each option the gates that have
-        stopped the request): those where requests wait, or else the first one that is full.
+        stopped the request): those whose next place is for a waiting request, or else the first one that is
+        full.
         """
         stopped: list[Sequence[Gate]] = []
         for number, gates in enumerate(options):
             missing = [gate for gate in gates if gate not in held]
-            crowded = [gate for gate in missing if gate.queues]  # nobody overtakes those who wait
+            crowded = [gate for gate in missing if self._is_promised(gate)]
             if not crowded:
                 full = self._take(missing, held)
                 if full is None:
@@ -387,6 +387,23 @@ class Gates:
                 crowded = [full]
             stopped.append(crowded)
         return None, stopped
+
+    def _is_promised(self, gate: Gate) -> bool:
+        """Whether the next place of a gate is for a request that waits already, so that a new request may not
+        take it: the gate has a queue, or a request on standby that needs nothing else now. A request on
+        standby that other gates stop is no hindrance: a queue of 0 has no room where the new request could
+        wait behind it, so the place would stay idle.
+        """
+        if gate.queues:
+            return True
+        now = self._now()
+        return any(
+            all(other is gate or (other.has_free() and other.is_due(now)) for other in gates)
+            for ticket in gate.standby
+            if not ticket.got.done()
+            for gates in ticket.options.values()
+            if gate in gates
+        )
 
     def _take(self, gates: Sequence[Gate], held: Held) -> Gate | None:
         """Take a place at each gate, add the places to `held`, begin the gates' delays, and return None. If a

@@ -324,6 +324,24 @@ async def test_what_an_earlier_process_has_left_is_waited_for(monkeypatch: pytes
     assert place.used == 17
 
 
+async def test_a_limit_is_tried_again_although_another_configuration_is_restored_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Keys may change while a reload is prepared: then the limits of the running configuration are restored
+    after those of the next one.
+    """
+    place = Place(monkeypatch)
+    assert await place.restoring.restore([], recovered=True)
+    place.records.away = True
+    assert not await place.restoring.restore([ALL])
+    assert await place.restoring.restore([]), "it has no limit whose usage is unknown"
+    assert not await place.restoring.restore([ALL]), "it is not known yet"
+    assert await place.restoring.restore([])
+    place.records.away = False
+    await place.restored()
+    assert place.used == 9
+
+
 async def test_it_is_not_tried_any_more_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     place = Place(monkeypatch)
     place.records.away = True

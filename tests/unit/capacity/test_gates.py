@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from dragoman.capacity.gates import FULL, Gates, Held, Limit
+from dragoman.capacity.places import OwnPlaces
 from dragoman.errors import RequestFailed
 
 M, P, Q = "models.m", "providers.p", "providers.q"
@@ -194,6 +195,55 @@ async def test_who_comes_does_not_overtake_who_had_no_room_in_the_queue() -> Non
     await settled()
     assert late.refused == FULL
     running[0].end()
+    assert await settled(standby) == [True]
+
+
+class _SharedPlaces:
+    """Places that another worker waits for, too."""
+
+    shared = True
+
+    def __init__(self) -> None:
+        own = OwnPlaces()
+        self.take, self.give, self.due, self.start = own.take, own.give, own.due, own.start
+
+    def wait(self, *, waiting: bool) -> None:
+        pass
+
+    def others_wait(self) -> bool:
+        return True
+
+
+async def test_who_comes_does_not_overtake_those_on_standby_while_other_workers_look_first() -> None:
+    made = Gates(places=lambda name: _SharedPlaces() if name == P else OwnPlaces())
+    made.adopt({P: Limit(1, queue=0), Q: Limit(1)})
+    running = [Request(made, options=[(P,)]), Request(made, options=[(Q,)])]
+    standby = Request(made, options=[(P,), (Q,)])
+    await settled(*running, standby)
+    running[0].end()
+    assert made.enter({}, [[P]]) is None
+    assert not made.has_place({}, [P])
+    late = Request(made, options=[(P,)])
+    assert await settled(standby, late) == [False, False]
+    assert late.refused == FULL
+    assert await asyncio.wait_for(standby.task, 5.0) == 0
+
+
+async def test_who_is_on_standby_keeps_no_place_idle_while_another_gate_stops_it() -> None:
+    made = gates(m=Limit(1), p=Limit(1, queue=0), q=Limit(1))
+    running = [Request(made, options=[(name,)]) for name in (P, Q)]
+    standby = Request(made, options=[(M, P), (Q,)])
+    await settled(*running, standby)
+    of_model = Request(made, options=[(M,)])
+    await settled(of_model)
+    running[0].end()
+    assert await settled(standby) == [False]
+    assert list(made.named[P].standby)
+    assert made.has_place({}, [P])
+    late = Request(made, options=[(P,)])
+    assert await settled(late) == [True]
+    late.end()
+    of_model.end()
     assert await settled(standby) == [True]
 
 

@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from dragoman.accounts.ledger import Refused, Reservation, again
-from dragoman.accounts.limits import Claim, Limit, Standing
+from dragoman.accounts.limits import Claim, Standing
 from dragoman.accounts.shared.messages import Known, Report, Unreported, Wanted
 
 _PLACES: Final = "concurrency"
@@ -27,7 +27,7 @@ clocks are slow.
 class Block:
     """This process's part of one counter. Amounts are in the limit's own unit.
 
-    limit, counter, ends: as in `Claim`. granted: all that the store has granted to this process: the amount
+    counter, ends: as in `Claim`. granted: all that the store has granted to this process: the amount
     `used`, and the amount that the process may still use. used: the amount that this process has settled.
     reserved: the amount that the running requests of this process have reserved. bound: the highest limit
     under which a part of what is free was granted. told: the part of `used` that the store knows. stated: the
@@ -54,7 +54,6 @@ class Block:
         "granted",
         "heard",
         "late",
-        "limit",
         "others",
         "promised",
         "recall",
@@ -66,8 +65,7 @@ class Block:
         "used",
     )
 
-    def __init__(self, limit: Limit, counter: str, ends: float, seed: int = 0) -> None:
-        self.limit = limit
+    def __init__(self, counter: str, ends: float, seed: int = 0) -> None:
         self.counter = counter
         self.ends = ends
         self.granted = self.used = self.reserved = self.stated = self.told = self.base = self.promised = 0
@@ -109,14 +107,16 @@ class Block:
         return lasts(max(self.ends, now), now)
 
     def grant(self, amount: int, most: int) -> None:
-        """Add an amount that the store has granted under a limit of `most`, which may be higher than the
-        block's limit, if the request that has asked began before a reload.
+        """Add an amount that the store has granted under a limit of `most`. A request that began before a
+        reload may have a higher limit than later requests.
         """
         self.granted += amount
         self.bound = max(self.bound, most)
 
-    def release(self, claim: Claim) -> None:
-        """Free what was reserved for a claim. Its limit can be that before a reload, too."""
+    def unreserve(self, claim: Claim) -> None:
+        """Make the amount that was reserved for a claim free again. The claim's limit may be the limit before
+        a reload, so `bound` is raised to it: a request with a lower limit may not use this amount.
+        """
         self.reserved -= claim.amount
         self.bound = max(self.bound, claim.limit.most)
 
@@ -160,13 +160,12 @@ class Block:
         """
         return Unreported(self.counter, self.ends, self.used, max(self.base, self.seed))
 
-    def share(self, processes: int) -> int:
-        """Return the amount that may still be reserved while the store does not answer: what is free in the
-        block; or, if that is more, what this process has left of an equal part of the limit. The equal part
-        is the limit divided by `processes`, rounded up, but at most the limit without what other processes
-        have used.
+    def share(self, most: int, processes: int) -> int:
+        """Return the amount that may still be reserved under a limit of `most` while the store does not
+        answer: what is free in the block; or, if that is more, what this process has left of an equal part of
+        the limit. The equal part is the limit divided by `processes`, rounded up, but at most the limit
+        without what other processes have used.
         """
-        most = self.limit.most
         left = min(-(-most // processes), most - self.others) - self.used - self.reserved
         return max(left, self.free)
 
@@ -193,15 +192,20 @@ class Blocks:
         return bool(self.changed) or any(one.granted > one.used or one.used != one.told for one in every)
 
     def of(self, claim: Claim) -> Block:
-        """Return the block for the counter of a claim. If there is none, make one without any granted amount.
-        The block uses the claim's limit from now on. If this limit is smaller than one under which a part of
-        the free amount was granted, the block gives back what is free.
+        """Return the block for the counter of a claim. If there is none, make one without any granted
+        amount.
         """
         block = self.by_counter.get(claim.counter)
         if block is None:
-            block = Block(claim.limit, claim.counter, claim.ends, self.seeds.get(claim.counter, 0))
+            block = Block(claim.counter, claim.ends, self.seeds.get(claim.counter, 0))
             self.by_counter[claim.counter] = block
-        block.limit = claim.limit
+        return block
+
+    def usable(self, claim: Claim) -> Block:
+        """Return the block for the counter of a claim that is to be reserved. If a part of what is free was
+        granted under a higher limit than the claim's, the block first gives back all that is free.
+        """
+        block = self.of(claim)
         if claim.limit.most < block.bound:
             block.give_back()
             self.changed[block] = None
@@ -215,7 +219,7 @@ class Blocks:
         the used amounts alone leave no room for a claim on a hard limit; or None if a block is too small, but
         the store might grant more. Soft limits refuse nothing.
         """
-        blocks = [self.of(claim) for claim in claims]
+        blocks = [self.usable(claim) for claim in claims]
         enough = True
         for claim, block in zip(claims, blocks, strict=True):
             if claim.limit.hard and claim.amount > block.granted - block.used - block.reserved:
@@ -232,9 +236,9 @@ class Blocks:
         onto: a reservation to which the claims are added; None = a new one. processes: how many processes
         share the limits. now: Unix seconds.
         """
-        blocks = [self.of(claim) for claim in claims]
+        blocks = [self.usable(claim) for claim in claims]
         for claim, block in zip(claims, blocks, strict=True):
-            if claim.limit.hard and claim.amount > block.share(processes):
+            if claim.limit.hard and claim.amount > block.share(claim.limit.most, processes):
                 return refused(claim, block.standing(), now)
         return self.take(claims, blocks, now, onto)
 
@@ -257,14 +261,14 @@ class Blocks:
                 self.changed[block] = None
         return reservation
 
-    def release(self, pairs: Iterable[tuple[Claim, Block]]) -> bool:
-        """Free what was reserved for these claims in their blocks, while the store was asked for other claims
-        of the same request. Returns True if a report has told the store of a part of it meanwhile; then the
-        block is reported again, so that the store does not count it until a later report.
+    def unreserve_and_correct(self, pairs: Iterable[tuple[Claim, Block]]) -> bool:
+        """Make what was reserved for these claims of a waiting request free again in their blocks. Returns
+        True if a report has told the store meanwhile that a part of it is reserved. Then the block counts as
+        changed, so that the next report corrects this.
         """
         told = False
         for claim, block in pairs:
-            block.reserved -= claim.amount
+            block.unreserve(claim)
             if block.stated > block.reserved:
                 self.changed[block] = None
                 told = True
@@ -292,7 +296,7 @@ class Blocks:
         claims, reservation.claims = reservation.claims, {}
         for counter, claim in claims.items():
             block = self.of(claim)
-            block.release(claim)
+            block.unreserve(claim)
             block.used += used.get(counter, 0)
             if reservation.term != self.term and claim.limit.resource == _PLACES:
                 block.granted -= claim.amount  # another process may have this place

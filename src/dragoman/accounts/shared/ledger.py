@@ -24,7 +24,7 @@ from dragoman.accounts.shared.adoption import Adoption
 from dragoman.accounts.shared.blocks import Block, Blocks, places, refused
 from dragoman.accounts.shared.link import Link, LinkFailed
 from dragoman.accounts.shared.messages import Answer, Join, LastReport, Outcome, Request
-from dragoman.accounts.shared.questions import Question, is_spare, release, taken
+from dragoman.accounts.shared.questions import Question, is_spare, taken
 from dragoman.errors import RequestFailed
 from dragoman.seams.clock import Seams
 from dragoman.seams.tasks import spawn
@@ -256,7 +256,7 @@ class SharedLedger:
         yet; None if the connection was lost, or if no claim has to be asked for. waited: see `Question`. now:
         Unix seconds.
         """
-        blocks = [self._blocks.of(claim) for claim in claims]
+        blocks = [self._blocks.usable(claim) for claim in claims]
         pairs = list(zip(claims, blocks, strict=True))
         sure = self._is_sure(self._seams.monotonic(), now)
         asked = [one for one in pairs if one[0].limit.hard and not (sure and one[0].amount <= one[1].free)]
@@ -273,11 +273,11 @@ class SharedLedger:
         try:
             answer = await future
         except CancelledError:
-            if question.granted and self._blocks.release(asked):
+            if question.granted and self._blocks.unreserve_and_correct(asked):
                 self._report_soon()
             raise
         finally:
-            if self._blocks.release(own):
+            if self._blocks.unreserve_and_correct(own):
                 self._report_soon()
         if answer is None or answer.outcome is Outcome.RECOVERING:
             return answer
@@ -293,7 +293,8 @@ class SharedLedger:
                 index = [claim for claim, _ in pairs if claim.limit.hard].index(claim)
                 return Answer(Outcome.AGAIN, index, answer.why, recall=answer.recall)
             return refused(claim, block.standing(), now)
-        release(asked)
+        for claim, block in asked:
+            block.unreserve(claim)
         return self._blocks.take(claims, blocks, now, onto)
 
     def far(self, claims: Iterable[Claim]) -> bool:

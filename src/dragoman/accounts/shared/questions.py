@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dragoman.accounts.limits import Claim
@@ -65,9 +65,3 @@ def is_spare(claim: Claim, block: Block) -> bool:
     the block: something is free there, and the used and reserved amounts leave room for the claim.
     """
     return block.free > 0 and sum(block.standing()) + claim.amount <= claim.limit.most
-
-
-def release(pairs: Iterable[tuple[Claim, Block]]) -> None:
-    """Free what was reserved for these claims in their blocks."""
-    for claim, block in pairs:
-        block.release(claim)

@@ -55,12 +55,12 @@ def test_a_counter_that_others_have_used_up_is_refused() -> None:
 
 def test_a_share_is_equal_and_less_than_others_leave() -> None:
     _, block = _blocks(100, 0)
-    assert block.share(4) == 25
-    assert block.share(3) == 34
+    assert block.share(100, 4) == 25
+    assert block.share(100, 3) == 34
     block.learn(Known(90, 0, 0), 0, 0.0)
-    assert block.share(4) == 10
+    assert block.share(100, 4) == 10
     block.granted = 30  # the store has granted it: nobody else uses it
-    assert block.share(4) == 30
+    assert block.share(100, 4) == 30
 
 
 def test_what_is_restated_has_what_others_used() -> None:
@@ -73,10 +73,10 @@ def test_what_is_restated_has_what_others_used() -> None:
 
 
 def test_a_counter_is_kept_longer_than_its_window() -> None:
-    block = Block(claim("a", 1).limit, "a", 1060.0)
+    block = Block("a", 1060.0)
     assert block.ttl(1000.0) == 180_000
     assert block.ttl(5000.0) == 120_000
-    assert Block(claim("a", 1).limit, "a", inf).ttl(0.0) == -1
+    assert Block("a", inf).ttl(0.0) == -1
 
 
 def test_windows_that_are_over_are_forgotten_when_all_is_told() -> None:
@@ -126,7 +126,7 @@ def test_what_was_used_of_a_lifetime_before_the_start_is_known_for_ever() -> Non
 
 def test_the_first_answer_of_the_store_replaces_the_seed() -> None:
     """It may be more than what the store has. What was used never becomes less afterwards."""
-    block = Block(claim("a", 100).limit, "a/all", 4e9, seed=97)
+    block = Block("a/all", 4e9, seed=97)
     block.learn(Known(95, 0, 90), 0, 7.0)
     assert (block.standing(), block.heard) == (Standing(95, 0), 7.0)
     block.learn(Known(80, 0, 90), 0, 8.0)

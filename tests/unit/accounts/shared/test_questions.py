@@ -7,7 +7,7 @@ from collections import deque
 
 from dragoman.accounts.shared.blocks import Block
 from dragoman.accounts.shared.messages import Answer, Known, Outcome
-from dragoman.accounts.shared.questions import Question, is_spare, release, taken
+from dragoman.accounts.shared.questions import Question, is_spare, taken
 from tests.unit.accounts.shared.world import claim
 
 GRANTED = Answer(Outcome.GRANTED, -1, Known(0, 0, 0))
@@ -15,7 +15,7 @@ WANTED = claim("a", 10, 4)
 
 
 def _question() -> Question:
-    block = Block(WANTED.limit, WANTED.counter, WANTED.ends, seed=2)
+    block = Block(WANTED.counter, WANTED.ends, seed=2)
     waiting = asyncio.get_running_loop().create_future()
     return Question([WANTED], [block], {WANTED.counter: 7}, waiting)
 
@@ -55,6 +55,3 @@ async def test_what_is_free_may_be_spare() -> None:
     block.used = 5
     block.granted = 6
     assert not is_spare(WANTED, block)  # 2 and 5 are used, and it wants 4 of 10
-    block.reserved = 4
-    release([(WANTED, block)])
-    assert block.reserved == 0
