@@ -102,7 +102,7 @@ async def test_what_is_granted_to_a_request_that_is_cancelled_is_no_block_for_a_
             assert ledger.reserve([claim("l", 10)], time.time()) is None
             earlier.cancel()
 
-        ledger._answered = then_cancel  # type: ignore[method-assign]
+        ledger._answered = then_cancel  # type: ignore[assignment, method-assign]
         earlier = asyncio.ensure_future(ledger.ask([claim("l", 100, 60)], time.time()))
         await asyncio.wait([earlier])
         assert earlier.cancelled()
